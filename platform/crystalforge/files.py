@@ -1,0 +1,179 @@
+"""Files that are whole or absent: atomic writes, checksums and locks. Knows nothing of crystals."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from crystalforge.errors import BusyError, DamagedFileError, StorageError
+
+TEMPORARY_SUFFIX = ".partial"
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` into a ``StorageError`` that names the path and the free space."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        existing = next(folder for folder in (path, *path.parents) if folder.exists())
+        free = shutil.disk_usage(existing).free / 2**20
+        return f"No space left to write {path}: {free:.1f} MiB free. Free some space and run the same command again."
+    return f"Cannot use {path}: {error.strerror or error}. Check that the folder exists and is yours to write."
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file under a temporary name, flush it to disk, then rename it into place.
+
+    A crash at any moment leaves the old file or the new one, never a part of it.
+
+    Args:
+        path: final name; its folder is made if it is missing.
+        write: writes the whole content to the path that it is given.
+
+    Raises:
+        StorageError: the file could not be written; no temporary file is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    with storage_errors(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write(temporary)
+            _flush(temporary)
+            temporary.replace(path)
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
+    write_atomically(path, lambda temporary: _write_all(temporary, content))
+
+
+def _write_all(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as readable JSON, atomically."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StorageError: the file cannot be read.
+        DamagedFileError: it is not JSON.
+    """
+    with storage_errors(path):
+        content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise DamagedFileError(
+            f"{path} is damaged: expected JSON, got {len(content)} bytes that do not parse ({error})."
+        ) from error
+
+
+def append_line(path: Path, value: Any) -> None:
+    """Append a value as one line of JSON and flush it to disk: the commit of whatever the line names."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as stream:
+            stream.write((json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n").encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def read_lines(path: Path) -> list[Any]:
+    """Read a file of JSON lines; a last line cut short by a crash is left out, as it was never committed.
+
+    Raises:
+        DamagedFileError: a line before the last does not parse.
+    """
+    if not path.exists():
+        return []
+    with storage_errors(path):
+        lines = path.read_bytes().split(b"\n")
+    values = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            values.append(json.loads(line))
+        except ValueError as error:
+            raise DamagedFileError(f"{path} line {number} is damaged: expected JSON ({error}).") from error
+    return values
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's content, as 64 hex digits."""
+    with storage_errors(path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint(value: Any, digits: int = 10) -> str:
+    """Short hash of any JSON value, the same whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def check_sha256(path: Path, expected: str, repair: str) -> None:
+    """Compare a file with the checksum that was noted when it was written.
+
+    Raises:
+        DamagedFileError: it is missing or differs; the message ends with ``repair``.
+    """
+    if not path.is_file():
+        raise DamagedFileError(f"{path} is missing: expected a file with sha256 {expected[:12]}…. {repair}")
+    found = sha256_of_file(path)
+    if found != expected:
+        raise DamagedFileError(f"{path} is damaged: expected sha256 {expected[:12]}…, found {found[:12]}…. {repair}")
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder for one process; the kernel lets go of it however the process ends.
+
+    Raises:
+        BusyError: another process holds it; the message gives its process id.
+    """
+    lock = folder / ".lock"
+    with storage_errors(lock):
+        folder.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("a+")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            holder = stream.read().strip() or "unknown"
+            raise BusyError(
+                f"{what} is in use by process {holder} ({lock}). Wait until it ends, or stop it, then run this again."
+            ) from None
+        stream.seek(0)
+        stream.truncate()
+        stream.write(str(os.getpid()))
+        stream.flush()
+        yield

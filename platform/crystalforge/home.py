@@ -1,0 +1,55 @@
+"""Where everything lies: the home folder and the names of what is in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from crystalforge.errors import StorageError
+
+HOME_VARIABLE = "CRYSTALFORGE_HOME"
+DEFAULT_HOME = "crystalforge-home"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The home folder: ``datasets/ trainings/ generations/ mlflow/``.
+
+    Attributes:
+        path: absolute path of the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def locate(cls, path: str | Path | None = None) -> Home:
+        """Take the given path, or ``CRYSTALFORGE_HOME``, or ``./crystalforge-home``.
+
+        Raises:
+            StorageError: the path exists and is not a folder.
+        """
+        chosen = Path(path or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()
+        if chosen.exists() and not chosen.is_dir():
+            raise StorageError(f"The home {chosen} is a file: expected a folder. Give another with --home.")
+        return cls(chosen)
+
+    @property
+    def datasets(self) -> Path:
+        """Folder of ``<dataset_id>/materials.parquet``."""
+        return self.path / "datasets"
+
+    @property
+    def trainings(self) -> Path:
+        """Folder of ``<training_id>/space_group_number=225/``."""
+        return self.path / "trainings"
+
+    @property
+    def generations(self) -> Path:
+        """Folder of ``<generation_id>/manifest.jsonl`` and its shards."""
+        return self.path / "generations"
+
+    @property
+    def mlflow(self) -> Path:
+        """Folder of ``mlflow.db`` and the artifacts."""
+        return self.path / "mlflow"

@@ -1,0 +1,6 @@
+"""The contracts: Arrow schemas of every table and the SQL views over them, one file each, versioned."""
+
+from crystalforge.schemas.materials import EXCLUSIONS, MATERIALS
+from crystalforge.schemas.samples import SAMPLES, RejectReason, SampleStatus
+
+__all__ = ["EXCLUSIONS", "MATERIALS", "SAMPLES", "RejectReason", "SampleStatus"]
