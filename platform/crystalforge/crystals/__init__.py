@@ -1,0 +1,1 @@
+"""Crystals as batches of arrays: lattices, elements, contacts, identity, rows; pymatgen and ASE only at the edge."""
