@@ -1,0 +1,174 @@
+"""Checkpoints: weights and optimiser states as safetensors, and a record with their checksums that is written last.
+
+Nothing is unpickled, so a foreign file can be refused but cannot run code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crystalforge.errors import DamagedFileError
+from crystalforge.files import check_sha256, read_json, sha256_of_file, write_atomically, write_json
+from crystalforge.gan.networks import Critic, Generator
+from crystalforge.gan.recipe import Recipe, recipe_from_values
+from crystalforge.gan.training import Trainer
+
+FORMAT_VERSION = 1
+RECORD = "checkpoint.json"
+MODEL = "model.safetensors"
+"""What sampling needs: the generator and the statistics of its training crystals."""
+STATE = "training.safetensors"
+"""What only a continued training needs: critic and optimisers."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint's record, read and checked."""
+
+    folder: Path
+    record: dict[str, Any]
+    recipe: Recipe
+
+    @property
+    def space_group_number(self) -> int:
+        """Space group of the model."""
+        return int(self.record["space_group_number"])
+
+    @property
+    def model_checksum(self) -> str:
+        """SHA-256 of ``model.safetensors``."""
+        return str(self.record["sha256"][MODEL])
+
+
+def save_checkpoint(folder: Path, trainer: Trainer, statistics: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:
+    """Write a checkpoint; its record comes last and commits it.
+
+    Args:
+        folder: where to write; made if missing.
+        trainer: networks, optimisers and progress.
+        statistics: of the training crystals, kept with the generator.
+        facts: what else the record says (dataset, training, metrics); values of JSON.
+
+    Returns:
+        SHA-256 of the model file.
+    """
+    model = _prefixed("generator", trainer.generator) | {f"statistics.{k}": v for k, v in statistics.items()}
+    state = _prefixed("critic", trainer.critic)
+    for name, optimiser in trainer.optimisers.items():
+        state |= _optimiser_tensors(name, optimiser)
+    _write_tensors(folder / MODEL, model)
+    _write_tensors(folder / STATE, state)
+    checksums = {name: sha256_of_file(folder / name) for name in (MODEL, STATE)}
+    record = {
+        "format_version": FORMAT_VERSION,
+        "space_group_number": trainer.space_group_number,
+        "epoch": trainer.epoch,
+        "generator_steps": trainer.generator_steps,
+        "seed": trainer.seed,
+        "recipe": trainer.recipe.model_dump(),
+        "sha256": checksums,
+        **facts,
+    }
+    write_json(folder / RECORD, record)
+    return checksums[MODEL]
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint's record and check the model file against it.
+
+    Raises:
+        DamagedFileError: the record or the model is missing, foreign or changed.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        raise DamagedFileError(f"{folder} is no checkpoint: expected {RECORD} in it. {_REPAIR}")
+    record = read_json(path)
+    if not isinstance(record, dict) or record.get("format_version") != FORMAT_VERSION:
+        raise DamagedFileError(f"{path} is not a checkpoint record of format {FORMAT_VERSION}. {_REPAIR}")
+    checkpoint = Checkpoint(folder, record, recipe_from_values(record["recipe"], str(path)))
+    check_sha256(folder / MODEL, checkpoint.model_checksum, _REPAIR)
+    return checkpoint
+
+
+_REPAIR = "Remove this folder and run the same `platform train-all` again to make it anew."
+
+
+def load_generator(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> tuple[Generator, dict[str, Tensor]]:
+    """The trained generator, ready to sample, and the statistics of its training crystals."""
+    tensors = _read_tensors(checkpoint.folder / MODEL)
+    generator = Generator(checkpoint.space_group_number, checkpoint.recipe.networks)
+    _load(generator, "generator", tensors, checkpoint.folder / MODEL)
+    statistics = {k.removeprefix("statistics."): v for k, v in tensors.items() if k.startswith("statistics.")}
+    return generator.to(device).eval(), statistics
+
+
+def load_trainer(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Trainer:
+    """The training as it stood, to be continued.
+
+    Raises:
+        DamagedFileError: a file is missing, foreign or changed.
+    """
+    path = checkpoint.folder / STATE
+    check_sha256(path, checkpoint.record["sha256"][STATE], _REPAIR)
+    generator, _ = load_generator(checkpoint, device)
+    critic = Critic(checkpoint.space_group_number, checkpoint.recipe.networks)
+    tensors = _read_tensors(path)
+    _load(critic, "critic", tensors, path)
+    trainer = Trainer.around(
+        checkpoint.space_group_number, checkpoint.recipe, int(checkpoint.record["seed"]), generator, critic.to(device)
+    )
+    for name, optimiser in trainer.optimisers.items():
+        _restore_optimiser(name, optimiser, tensors)
+    trainer.epoch = int(checkpoint.record["epoch"])
+    trainer.generator_steps = int(checkpoint.record["generator_steps"])
+    return trainer
+
+
+def _prefixed(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": tensor for name, tensor in network.state_dict().items()}
+
+
+def _load(network: nn.Module, prefix: str, tensors: dict[str, Tensor], path: Path) -> None:
+    weights = {k.removeprefix(f"{prefix}."): v for k, v in tensors.items() if k.startswith(f"{prefix}.")}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise DamagedFileError(f"{path} does not fit the networks of its recipe: {error}") from error
+
+
+def _optimiser_tensors(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    states = optimiser.state_dict()["state"]
+    return {f"{name}.{i}.{key}": value for i, state in states.items() for key, value in state.items()}
+
+
+def _restore_optimiser(name: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        owner, _, rest = key.partition(".")
+        if owner == name:
+            number, _, part = rest.partition(".")
+            states.setdefault(int(number), {})[part] = value
+    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    from safetensors.torch import save_file
+
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(contiguous, temporary))
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise DamagedFileError(f"{path} is not a safetensors file: {error}. {_REPAIR}") from error
