@@ -9,44 +9,31 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crystalforge.errors import UnknownSpaceGroupError
+from crystalforge.symmetry import CrystalSystem, crystal_system_of
 
 FloatArray = NDArray[np.float64]
 
-_LAST_NUMBER = {2: "triclinic", 15: "monoclinic", 74: "orthorhombic", 142: "tetragonal", 167: "trigonal"}
-_LAST_NUMBER |= {194: "hexagonal", 230: "cubic"}
-
-EQUAL_LENGTHS: dict[str, tuple[int, ...]] = {
-    "triclinic": (),
-    "monoclinic": (),
-    "orthorhombic": (),
-    "tetragonal": (0, 1),
-    "trigonal": (0, 1),
-    "hexagonal": (0, 1),
-    "cubic": (0, 1, 2),
+EQUAL_LENGTHS: dict[CrystalSystem, tuple[int, ...]] = {
+    CrystalSystem.TRICLINIC: (),
+    CrystalSystem.MONOCLINIC: (),
+    CrystalSystem.ORTHORHOMBIC: (),
+    CrystalSystem.TETRAGONAL: (0, 1),
+    CrystalSystem.TRIGONAL: (0, 1),
+    CrystalSystem.HEXAGONAL: (0, 1),
+    CrystalSystem.CUBIC: (0, 1, 2),
 }
 """Which of a, b, c are equal; trigonal groups stand in hexagonal axes."""
 
-FIXED_ANGLES: dict[str, dict[int, float]] = {
-    "triclinic": {},
-    "monoclinic": {3: 90.0, 5: 90.0},
-    "orthorhombic": {3: 90.0, 4: 90.0, 5: 90.0},
-    "tetragonal": {3: 90.0, 4: 90.0, 5: 90.0},
-    "trigonal": {3: 90.0, 4: 90.0, 5: 120.0},
-    "hexagonal": {3: 90.0, 4: 90.0, 5: 120.0},
-    "cubic": {3: 90.0, 4: 90.0, 5: 90.0},
+FIXED_ANGLES: dict[CrystalSystem, dict[int, float]] = {
+    CrystalSystem.TRICLINIC: {},
+    CrystalSystem.MONOCLINIC: {3: 90.0, 5: 90.0},
+    CrystalSystem.ORTHORHOMBIC: {3: 90.0, 4: 90.0, 5: 90.0},
+    CrystalSystem.TETRAGONAL: {3: 90.0, 4: 90.0, 5: 90.0},
+    CrystalSystem.TRIGONAL: {3: 90.0, 4: 90.0, 5: 120.0},
+    CrystalSystem.HEXAGONAL: {3: 90.0, 4: 90.0, 5: 120.0},
+    CrystalSystem.CUBIC: {3: 90.0, 4: 90.0, 5: 90.0},
 }
 """Column of the lattice parameters → angle (degrees); monoclinic groups have b as their unique axis."""
-
-
-def crystal_system_of(space_group_number: int) -> str:
-    """Crystal system of a space group, in lower case.
-
-    Raises:
-        UnknownSpaceGroupError: the number is not 1 to 230.
-    """
-    if not 1 <= space_group_number <= 230:
-        raise UnknownSpaceGroupError(f"Space group {space_group_number} does not exist: expected a number 1 to 230.")
-    return next(system for last, system in _LAST_NUMBER.items() if space_group_number <= last)
 
 
 def lattice_matrices(lattice_parameters: ArrayLike) -> FloatArray:
@@ -119,12 +106,12 @@ def cell_volumes(lattice_parameters: ArrayLike) -> FloatArray:
     return parameters[:, :3].prod(axis=1) * shape
 
 
-def apply_crystal_system(lattice_parameters: ArrayLike, crystal_system: str | int) -> FloatArray:
+def apply_crystal_system(lattice_parameters: ArrayLike, crystal_system: CrystalSystem | str | int) -> FloatArray:
     """Give cells the equalities of a crystal system: equal lengths are averaged, fixed angles are set.
 
     Args:
         lattice_parameters: (n_crystals, 6), all of the one crystal system.
-        crystal_system: its name (a ``CrystalSystem`` is one), or a space group number.
+        crystal_system: a ``CrystalSystem`` or its name, or a space group number.
 
     Returns:
         (n_crystals, 6), a copy.
@@ -132,9 +119,7 @@ def apply_crystal_system(lattice_parameters: ArrayLike, crystal_system: str | in
     Raises:
         UnknownSpaceGroupError: no such system or number.
     """
-    system = crystal_system.lower() if isinstance(crystal_system, str) else crystal_system_of(int(crystal_system))
-    if system not in EQUAL_LENGTHS:
-        raise UnknownSpaceGroupError(f"Unknown crystal system {system!r}: expected one of {', '.join(EQUAL_LENGTHS)}.")
+    system = _crystal_system(crystal_system)
     parameters = np.array(lattice_parameters, dtype=np.float64)
     equal = list(EQUAL_LENGTHS[system])
     if equal:
@@ -142,3 +127,13 @@ def apply_crystal_system(lattice_parameters: ArrayLike, crystal_system: str | in
     for column, angle in FIXED_ANGLES[system].items():
         parameters[:, column] = angle
     return parameters
+
+
+def _crystal_system(given: CrystalSystem | str | int) -> CrystalSystem:
+    if not isinstance(given, str):
+        return crystal_system_of(int(given))
+    try:
+        return CrystalSystem(given.lower())
+    except ValueError:
+        expected = ", ".join(CrystalSystem)
+        raise UnknownSpaceGroupError(f"Unknown crystal system {given!r}: expected one of {expected}.") from None
