@@ -55,7 +55,7 @@ def render_table(table: pa.Table, max_rows: int = TABLE_ROWS) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for field in table.schema:
         numeric = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
         drawn.add_column(Text(field.name), justify="right" if numeric else "left", overflow="fold")

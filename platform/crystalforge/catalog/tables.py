@@ -72,3 +72,23 @@ def as_duckdb_reads(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_fixed_size_list(kind):
         return pa.list_(as_duckdb_reads(kind.value_type))
     return kind
+
+
+def columns(table: CatalogTable) -> list[tuple[str, str, str]]:
+    """Name, SQL type and comment (meaning and unit) of each column."""
+    return [(field.name, _sql_type(field.type), field.metadata[b"comment"].decode()) for field in table.schema]
+
+
+SQL_TYPES = {
+    pa.string(): "VARCHAR",
+    pa.int16(): "SMALLINT",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+}
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    read = as_duckdb_reads(kind)
+    return f"{_sql_type(read.value_type)}[]" if pa.types.is_list(read) else SQL_TYPES[read]

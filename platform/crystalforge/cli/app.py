@@ -14,6 +14,11 @@ import typer
 from typer.core import TyperGroup
 
 from crystalforge import __version__
+from crystalforge.cli import dataset
+from crystalforge.cli.doctor import doctor
+from crystalforge.cli.sql import schema, sql
+from crystalforge.cli.status import status
+from crystalforge.cli.ui import ui
 from crystalforge.errors import CrystalforgeError
 
 EXIT_INTERRUPTED = 130
@@ -58,6 +63,14 @@ def _platform(
     ] = False,
 ) -> None:
     """Take the options that stand before the command."""
+
+
+app.add_typer(dataset.app, name="dataset")
+app.command()(sql)
+app.command()(schema)
+app.command()(status)
+app.command()(ui)
+app.command()(doctor)
 
 
 def main() -> None:
