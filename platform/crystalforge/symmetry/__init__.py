@@ -1,0 +1,31 @@
+"""Space groups, orbits, Wyckoff positions and symmetry-exact merging, on arrays (DESIGN section 4).
+
+Knows space group numbers, fractional coordinates and cells; nothing of elements, structures or files of crystals.
+"""
+
+from __future__ import annotations
+
+from crystalforge.symmetry.hall_numbers import HALL_NUMBERS, SPACE_GROUPS, hall_number_of
+from crystalforge.symmetry.merging import MergedSites, merge_overlapping_sites
+from crystalforge.symmetry.orbits import Orbits, expand_orbits, wyckoff_letters
+from crystalforge.symmetry.single_linkage import ClusteredSites, cluster_overlapping_sites
+from crystalforge.symmetry.space_groups import CrystalSystem, SpaceGroup, crystal_system_of, space_group
+from crystalforge.symmetry.wyckoff_positions import WyckoffPosition
+
+__all__ = [
+    "HALL_NUMBERS",
+    "SPACE_GROUPS",
+    "ClusteredSites",
+    "CrystalSystem",
+    "MergedSites",
+    "Orbits",
+    "SpaceGroup",
+    "WyckoffPosition",
+    "cluster_overlapping_sites",
+    "crystal_system_of",
+    "expand_orbits",
+    "hall_number_of",
+    "merge_overlapping_sites",
+    "space_group",
+    "wyckoff_letters",
+]
