@@ -45,7 +45,7 @@ def _canonical_content(batch: CrystalBatch) -> NDArray[np.int64]:
     places = orbit_keys(batch)
     order = np.lexsort((places, letters, batch.atomic_numbers), axis=-1)
     sites = np.stack([batch.atomic_numbers, letters, places], axis=2)
-    sites = np.take_along_axis(sites, order[:, :, None], axis=1).reshape(len(batch), -1)
+    sites = np.take_along_axis(sites, order[:, :, None], axis=1).reshape(len(batch), 3 * N_SITES)
     lattice = np.floor(batch.lattice_parameters * LATTICE_STEPS + _OFFSET).astype(np.int64)
     content = np.hstack([batch.space_group_number[:, None], sites, lattice])
     return np.ascontiguousarray(content, dtype="<i8")

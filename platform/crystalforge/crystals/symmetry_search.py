@@ -30,6 +30,7 @@ def find_space_groups(batch: CrystalBatch, symprec: float = DEFAULT_SYMPREC) -> 
     Returns:
         (n,) 1 to 230; 0 where a site has no place or the search fails.
     """
+    logging.getLogger("moyo").setLevel(logging.ERROR)  # it warns once per atom of a crystal without a consistent group
     found = np.zeros(len(batch), dtype=np.int64)
     failures: list[str] = []
     for index, cell in primitive_cells(batch):
