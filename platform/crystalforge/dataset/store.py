@@ -1,0 +1,93 @@
+"""Datasets that are in the home folder: list them, find one, read its crystals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crystalforge.dataset.manifest import MANIFEST_FILE, MATERIALS_FILE, DatasetManifest, read_manifest
+from crystalforge.errors import DamagedFileError, DatasetNotFoundError
+from crystalforge.files import check_sha256
+from crystalforge.home import Home
+from crystalforge.schemas import MATERIALS
+
+REPAIR = "Remove its folder and run `platform dataset build` again."
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset whose materials were found whole.
+
+    Attributes:
+        path: its folder.
+        manifest: what it holds and where it came from.
+    """
+
+    path: Path
+    manifest: DatasetManifest
+
+    @property
+    def dataset_id(self) -> str:
+        """Name and the first 8 digits of the content's hash."""
+        return self.manifest.dataset_id
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of ``materials.parquet``."""
+        return self.manifest.checksum
+
+    def materials(self) -> pa.Table:
+        """The crystals, in schema ``materials``, by space group and identifier.
+
+        Raises:
+            DamagedFileError: the file does not read, or has another schema.
+        """
+        path = self.path / MATERIALS_FILE
+        try:
+            table = pq.read_table(path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise DamagedFileError(f"{path} is damaged: expected Parquet ({error}). {REPAIR}") from error
+        if not table.schema.equals(MATERIALS):
+            raise DamagedFileError(
+                f"{path} has another schema: expected columns {', '.join(MATERIALS.names)}, "
+                f"found {', '.join(table.schema.names)}. {REPAIR}"
+            )
+        return table
+
+
+def list_datasets(home: Home) -> list[DatasetManifest]:
+    """Manifests of all datasets that were built to the end, newest first."""
+    if not home.datasets.is_dir():
+        return []
+    folders = [folder for folder in home.datasets.iterdir() if (folder / MANIFEST_FILE).is_file()]
+    manifests = [read_manifest(folder) for folder in sorted(folders)]
+    return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.dataset_id), reverse=True)
+
+
+def find_dataset(home: Home, name_or_id: str | None = None) -> Dataset:
+    """Find a dataset and verify its materials.
+
+    Args:
+        home: where datasets lie.
+        name_or_id: identifier, or name (the newest of that name); None takes the newest of all.
+
+    Raises:
+        DatasetNotFoundError: none fits; the message lists what exists.
+        DamagedFileError: its materials are not what the manifest says.
+    """
+    manifests = list_datasets(home)
+    fitting = [m for m in manifests if name_or_id in (None, m.dataset_id, m.name)]
+    if not fitting:
+        known = ", ".join(manifest.dataset_id for manifest in manifests) or "none"
+        wanted = f"No dataset {name_or_id!r}" if name_or_id else "No dataset"
+        raise DatasetNotFoundError(
+            f"{wanted} in {home.datasets}: expected one of those that exist ({known}). "
+            "Build one with `platform dataset build bundled`."
+        )
+    manifest = fitting[0]
+    folder = home.datasets / manifest.dataset_id
+    check_sha256(folder / MATERIALS_FILE, manifest.checksum, REPAIR)
+    return Dataset(folder, manifest)
