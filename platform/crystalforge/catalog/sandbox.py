@@ -115,7 +115,7 @@ def _only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
         raise QueryError(f"Expected one SQL statement, got {len(statements)}. Run them one by one.")
     kind = statements[0].type.name
     if kind == "MULTI":
-        raise QueryError("A PIVOT must stand inside SELECT * FROM (PIVOT …), or list its values with IN (…).")
+        raise QueryError("Expected one SELECT; a PIVOT must list its values: PIVOT … ON column IN (…).")
     if kind != "SELECT":
         raise QueryError(
             f"Expected a SELECT, got {kind}: the catalog is only read. To write the result to a file use --csv, "

@@ -91,7 +91,7 @@ def _server(store: Path, host: str, port: int) -> Iterator[subprocess.Popen[byte
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     previous = signal.signal(signal.SIGTERM, _interrupt)
-    server = subprocess.Popen(command, cwd=store.parent, env=environment, start_new_session=True)
+    server = subprocess.Popen(command, cwd=store.parent, env=environment, start_new_session=True, stdout=sys.stderr)
     try:
         yield server
     except KeyboardInterrupt:

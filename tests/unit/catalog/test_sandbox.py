@@ -1,0 +1,190 @@
+"""What SQL may not do, tried against the installed DuckDB."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from crystalforge.catalog.query import open_catalog
+from crystalforge.catalog.sandbox import memory_bytes
+from crystalforge.errors import QueryError, UsageError
+from crystalforge.files import sha256_of_file
+from crystalforge.home import Home
+
+ATTACKS = [
+    "COPY (SELECT 1) TO '{out}'",
+    "COPY samples TO '{out}' (FORMAT parquet)",
+    "COPY (SELECT 1 AS x) TO '{shard}' (FORMAT parquet, USE_TMP_FILE false)",
+    "WITH t AS (COPY (SELECT 1 AS x) TO '{shard}' (FORMAT parquet, USE_TMP_FILE false)) SELECT * FROM t",
+    "WITH t AS (COPY (SELECT 1 AS x) TO '{shard}' (USE_TMP_FILE false)) SELECT 1; -- the end",
+    "WITH a AS (SELECT 1), t AS (COPY (SELECT 1 AS x) TO '{out}') SELECT * FROM a",
+    "WITH t AS (INSERT INTO generations SELECT * FROM generations RETURNING *) SELECT * FROM t",
+    "WITH t AS (DELETE FROM generations RETURNING *) SELECT * FROM t",
+    "SELECT * FROM query('COPY (SELECT 1) TO ''{out}''')",
+    "EXPLAIN ANALYZE COPY (SELECT 1) TO '{out}'",
+    "SELECT * FROM read_text('{secret}')",
+    "SELECT * FROM read_blob('{secret}')",
+    "SELECT * FROM read_csv('{secret}')",
+    "SELECT * FROM '{secret}'",
+    "SELECT * FROM glob('{folder}/*')",
+    "SELECT * FROM parquet_metadata('{secret}')",
+    "SELECT * FROM sniff_csv('{secret}')",
+    "SELECT * FROM read_parquet('http://127.0.0.1:9/x.parquet')",
+    "ATTACH '{out}'",
+    "ATTACH ':memory:' AS other",
+    "INSTALL httpfs",
+    "LOAD httpfs",
+    "SET memory_limit = '100GB'",
+    "SET lock_configuration = false",
+    "RESET memory_limit",
+    "PRAGMA threads = 8",
+    "PRAGMA enable_profiling",
+    "CALL enable_logging('QueryLog')",
+    "SELECT * FROM enable_logging(storage = 'file', storage_path = '{out}')",
+    "EXPORT DATABASE '{out}'",
+    "CREATE TABLE t AS SELECT 1",
+    "CREATE OR REPLACE VIEW samples AS SELECT 1",
+    "CREATE SECRET s (TYPE s3)",
+    "DROP VIEW samples",
+    "DROP TABLE generations",
+    "INSERT INTO generations SELECT * FROM generations",
+    "DELETE FROM generations",
+    "UPDATE generations SET seed = 1",
+    "PREPARE p AS SELECT 1",
+    "CHECKPOINT",
+    "VACUUM",
+    "BEGIN",
+    "USE memory",
+    "SELECT 1; SELECT 2",
+    "SELECT 1; DROP VIEW samples",
+    "",
+    " ; ",
+    "-- nothing",
+    "SELECT",
+    "SELECT * FROM nosuch",
+    "SELECT nosuch FROM samples",
+    "SELECT getenv('HOME')",
+    "SELECT 1) UNION ALL (SELECT 2",
+    "SELECT 1 /* open",
+    "PIVOT samples ON status USING count(*) GROUP BY space_group_number",
+]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_only_reading_the_catalog_is_allowed(
+    catalog_home: Home, tmp_path: Path, attack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    secret = tmp_path / "secret.csv"
+    secret.write_text("secret\n1\n")
+    shard = catalog_home.generations / "older" / "space_group_number=225" / "shard-00000.parquet"
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    text = attack.format(out=tmp_path / "out", shard=shard, secret=secret, folder=tmp_path)
+    with open_catalog(catalog_home) as catalog:
+        with pytest.raises(QueryError):
+            catalog.query(text)
+        generations = catalog.query("SELECT count(*) AS n FROM generations JOIN samples USING (generation_id)")
+        assert generations["n"].to_pylist() == [40], "and the catalog is as it was"
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT 1", 1),
+        ("SELECT 1;", 1),
+        ("SELECT ';' ; -- ; Å", 1),
+        ("/* ∅ */ SELECT 'å;' AS \"a;b\" /* ; */ ;;", 1),
+        ("FROM samples", 40),
+        ("WITH t AS (SELECT * FROM samples) SELECT * FROM t LIMIT 3", 3),
+        ("WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT * FROM t", 5),
+        ("VALUES (1), (2)", 2),
+        ("DESCRIBE samples", 32),
+        ("SUMMARIZE generations", 7),
+        ("SHOW TABLES", 7),
+        ("PIVOT samples ON status IN ('accepted') USING count(*) GROUP BY space_group_number", 2),
+        ("SELECT * FROM samples a, samples b", 1600),
+        ("SELECT elements[1] FROM samples WHERE false", 0),
+    ],
+)
+def test_reading_in_all_its_forms(catalog_home: Home, sql: str, rows: int) -> None:
+    with open_catalog(catalog_home) as catalog:
+        assert catalog.query(sql).num_rows == rows
+
+
+def test_order_is_kept(catalog_home: Home) -> None:
+    with open_catalog(catalog_home) as catalog:
+        values = catalog.query("SELECT density FROM samples WHERE density IS NOT NULL ORDER BY density DESC")
+    assert values["density"].to_pylist() == sorted(values["density"].to_pylist(), reverse=True)
+
+
+def test_parameters_are_bound_never_pasted(catalog_home: Home) -> None:
+    hostile = "x' OR '1'='1'; DROP VIEW samples; --"
+    with open_catalog(catalog_home) as catalog:
+        assert catalog.query("SELECT * FROM samples WHERE formula = $f", {"f": hostile}).num_rows == 0
+        assert catalog.query("SELECT $f AS f", {"f": hostile})["f"].to_pylist() == [hostile]
+        query = "SELECT * FROM samples WHERE space_group_number = $g AND list_contains($r, status)"
+        assert catalog.query(query, {"g": 62, "r": ["accepted"]}).num_rows == 16
+        with pytest.raises(QueryError, match="not provided for the following parameters: g"):
+            catalog.query("SELECT $g")
+        with pytest.raises(QueryError, match="excess parameters: h"):
+            catalog.query("SELECT $g", {"g": 1, "h": 2})
+        with pytest.raises(QueryError):
+            catalog.query("SELECT * FROM $t", {"t": "samples"})
+
+
+def test_a_long_query_is_stopped_and_the_catalog_lives_on(catalog_home: Home) -> None:
+    with open_catalog(catalog_home) as catalog:
+        start = time.monotonic()
+        with pytest.raises(QueryError, match=r"stopped after 0.3 s.*--time-limit"):
+            slow = "SELECT count(*) FROM range(100000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3"
+            catalog.query(slow, time_limit_s=0.3)
+        assert time.monotonic() - start < 3
+        assert catalog.query("SELECT 1").num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM range(1000000000) a, range(1000000000) b",
+        "SELECT a.range AS x, hash(a.range) AS y FROM range(100000000) a",
+        "SELECT list(range) FROM range(100000000)",
+        "SELECT x FROM range(100000000) t(x) ORDER BY hash(x)",
+    ],
+)
+def test_a_large_query_is_stopped(catalog_home: Home, sql: str) -> None:
+    with open_catalog(catalog_home, memory_limit="100MB") as catalog:
+        with pytest.raises(QueryError, match="--memory-limit"):
+            catalog.query(sql, time_limit_s=20)
+        assert catalog.query("SELECT 1").num_rows == 1
+
+
+def test_messages_show_the_place_in_the_users_text(catalog_home: Home) -> None:
+    with open_catalog(catalog_home) as catalog:
+        with pytest.raises(QueryError, match="LINE 1: SELEC 1"):
+            catalog.query("SELEC 1")
+        with pytest.raises(QueryError) as caught:
+            catalog.query("SELECT densty FROM samples")
+    assert '"density"' in str(caught.value)
+    assert "EXPLAIN" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "size"), [("2GB", 2 * 10**9), ("512 MiB", 2**29), ("1.5gb", 15 * 10**8), ("7", 7)])
+def test_sizes(text: str, size: int) -> None:
+    assert memory_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "0GB", "2 parsecs", "80%", "2GB; SET x"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="expected a size above 0"):
+        memory_bytes(text)
+
+
+def test_shards_keep_their_time_and_content(catalog_home: Home) -> None:
+    shards = sorted(catalog_home.generations.rglob("*.parquet"))
+    before = [(shard.stat().st_mtime_ns, sha256_of_file(shard)) for shard in shards]
+    with open_catalog(catalog_home) as catalog:
+        catalog.query("SELECT * FROM candidates ORDER BY density")
+    assert [(shard.stat().st_mtime_ns, sha256_of_file(shard)) for shard in shards] == before
