@@ -26,6 +26,9 @@ RESIDUAL = 1e-6
 LEAST_CUTOFF = 1e-8
 """Å. Sites that coincide but for round-off are merged whatever the cut-off."""
 
+SITES_AT_ONCE = 1 << 14
+"""Sites merged together, so that memory does not grow with the batch."""
+
 
 @dataclass(frozen=True)
 class MergedSites:
@@ -91,7 +94,17 @@ def merge_overlapping_sites(
     metrics = invariant_metrics(tables.space_group, check_rows("lattice_parameters", lattice_parameters, 6, len(x)))
     distance = np.maximum(check_cutoff(cutoff, len(x)), LEAST_CUTOFF)
     merge = merge_until_apart if repeat else merge_once
-    return merged_sites(tables, merge(tables, x, metrics, distance))
+    parts = [slice(start, start + SITES_AT_ONCE) for start in range(0, len(x), SITES_AT_ONCE)] or [slice(0, 0)]
+    return _join([merged_sites(tables, merge(tables, x[part], metrics[part], distance[part])) for part in parts])
+
+
+def _join(parts: list[MergedSites]) -> MergedSites:
+    return MergedSites(
+        np.concatenate([part.frac_coords for part in parts]),
+        np.concatenate([part.multiplicity for part in parts]),
+        np.concatenate([part.wyckoff_letter for part in parts]),
+        np.concatenate([part.percolates for part in parts]),
+    )
 
 
 def merged_sites(tables: GroupTables, centres: Centres) -> MergedSites:
