@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,8 @@ def exclusive(folder: Path, what: str) -> Iterator[None]:
         stream.write(str(os.getpid()))
         stream.flush()
         yield
+
+
+def utc_now() -> str:
+    """The time, UTC, to the microsecond, as ISO 8601: such texts sort by time."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")

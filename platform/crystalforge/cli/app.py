@@ -16,8 +16,10 @@ from typer.core import TyperGroup
 from crystalforge import __version__
 from crystalforge.cli import dataset
 from crystalforge.cli.doctor import doctor
+from crystalforge.cli.generate import generate
 from crystalforge.cli.sql import schema, sql
 from crystalforge.cli.status import status
+from crystalforge.cli.train import train_all
 from crystalforge.cli.ui import ui
 from crystalforge.errors import CrystalforgeError
 
@@ -66,6 +68,8 @@ def _platform(
 
 
 app.add_typer(dataset.app, name="dataset")
+app.command("train-all")(train_all)
+app.command()(generate)
 app.command()(sql)
 app.command()(schema)
 app.command()(status)

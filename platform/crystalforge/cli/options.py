@@ -23,3 +23,34 @@ HomeOption = Annotated[
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 """Its default in a command is ``False``."""
+
+SpaceGroupsOption = Annotated[
+    str | None,
+    typer.Option("--space-groups", help="Space groups, as 225,62; all by default.", metavar="N,N"),
+]
+"""Give it to ``parse_space_groups``."""
+
+
+def parse_space_groups(text: str | None) -> list[int] | None:
+    """Read ``225,62``; None stays None.
+
+    Raises:
+        UsageError: it is something else than numbers and commas.
+        UnknownSpaceGroupError: a number is not 1 to 230.
+    """
+    from crystalforge.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        numbers = [int(number) for number in text.split(",") if number.strip()]
+    except ValueError as error:
+        raise UsageError(f"--space-groups '{text}': expected numbers joined by commas, as 225,62 ({error}).") from error
+    if not numbers:
+        raise UsageError("--space-groups is empty: expected numbers joined by commas, as 225,62.")
+
+    from crystalforge.symmetry import hall_number_of
+
+    for number in numbers:
+        hall_number_of(number)
+    return numbers

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crystalforge.crystals.elements import element_properties
 from crystalforge.gan.checkpoint import Checkpoint, load_generator, open_checkpoint
 from crystalforge.gan.compositions import count_elements, sample_compositions
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.networks import Generator
 from crystalforge.gan.recipe import Recipe
-from crystalforge.crystals.elements import element_properties
 
 BASE_SET = 0
 """Which of the three drawn sets is the crystal. The reference counts all three as crystals of their own."""
@@ -38,7 +38,7 @@ class RawSamples:
 
 
 def training_statistics(atomic_numbers: NDArray[np.int64], volumes_per_atom: NDArray[np.float64]) -> dict[str, Tensor]:
-    """What sampling needs to know of the training crystals: element counts by site and the range of volumes per atom."""
+    """What sampling needs of the training crystals: element counts by site and the range of volumes per atom (Å³)."""
     return {
         "element_counts": torch.as_tensor(count_elements(atomic_numbers)),
         "volume_per_atom_range": torch.tensor([volumes_per_atom.min(), volumes_per_atom.max()], dtype=torch.float64),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -19,15 +21,15 @@ def operation_stack(group: SpaceGroup) -> Tensor:
     """The space group as its affine operations: ``(192, 4, 4)``, zero where the group has fewer."""
     stack = torch.zeros(MAX_OPERATIONS, 4, 4)
     n_operations = len(group.rotations)
-    stack[:n_operations, :3, :3] = torch.as_tensor(group.rotations, dtype=torch.float32)
-    stack[:n_operations, :3, 3] = torch.as_tensor(group.translations, dtype=torch.float32)
+    stack[:n_operations, :3, :3] = torch.tensor(group.rotations, dtype=torch.float32)
+    stack[:n_operations, :3, 3] = torch.tensor(group.translations, dtype=torch.float32)
     stack[:n_operations, 3, 3] = 1.0
     return stack
 
 
 def _linear_tower(sizes: list[int], activation: nn.Module) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in itertools.pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation]
     return layers
 
@@ -45,7 +47,7 @@ class SpaceGroupBlock(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         sizes = [MAX_OPERATIONS, *networks.space_group_channels]
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in itertools.pairwise(sizes):
             layers.append(nn.Conv2d(n_in, n_out, 2))
             if batch_norm:
                 layers.append(nn.BatchNorm2d(n_out))
@@ -110,7 +112,7 @@ class Generator(nn.Module):
     def _coordinate_tower(networks: Networks) -> nn.Sequential:
         sizes = [networks.noise_features + networks.element_features, *networks.coordinate_channels]
         layers: list[nn.Module] = []
-        for depth, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for depth, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
             layers.append(nn.ConvTranspose2d(n_in, n_out, 2) if depth < 2 else nn.Conv2d(n_in, n_out, 1))
             layers += [nn.BatchNorm2d(n_out), nn.ReLU()]
         return nn.Sequential(*layers, nn.Conv2d(sizes[-1], 3, 1), nn.Tanh())
@@ -144,7 +146,7 @@ class Critic(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         sizes = [CRYSTAL_CHANNELS, *networks.critic_channels]
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in itertools.pairwise(sizes):
             layers += [nn.Conv2d(n_in, n_out, 2), nn.LeakyReLU(networks.leaky_slope)]
         self.crystal_block = nn.Sequential(*layers, nn.Flatten())
         self.space_group_block = SpaceGroupBlock(space_group(space_group_number), networks, batch_norm=False)

@@ -177,7 +177,8 @@ def _read(name_or_path: str) -> tuple[str, str]:
     path = Path(name_or_path)
     if not path.is_file():
         raise RecipeError(
-            f"No recipe '{name_or_path}': expected one of {', '.join(names)}, or the path of a TOML file.{_hint(name_or_path, names)}"
+            f"No recipe '{name_or_path}': expected one of {', '.join(names)}, or the path of a TOML file."
+            f"{_hint(name_or_path, names)}"
         )
     try:
         with storage_errors(path):

@@ -79,6 +79,11 @@ class Trainer:
         """Whether the recipe's generator steps are done."""
         return self.generator_steps >= self.recipe.optimisation.generator_steps
 
+    @property
+    def crystals_per_step(self) -> int:
+        """Crystals that pass the networks in one generator step with its critic and physics steps."""
+        return self.recipe.optimisation.batch_size * (self.recipe.wasserstein.critic_steps + 2)
+
     def train_epoch(self, data: TrainingData) -> dict[str, float]:
         """Train one epoch.
 

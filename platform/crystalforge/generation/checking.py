@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.composition import volumes_per_atom
-from crystalforge.crystals.contacts import least_contacts
+from crystalforge.crystals.contacts import Contacts, least_contacts
 from crystalforge.gan.model import RawSamples
 from crystalforge.schemas import RejectReason
 from crystalforge.symmetry import merge_overlapping_sites
@@ -40,8 +40,8 @@ class Verdicts:
     """(n,) whether the sites could be merged."""
     crystals: CrystalBatch
     """The merged crystals, in order of the samples that have one."""
-    min_contact_ratio: NDArray[np.float64]
-    """(n_crystals,)."""
+    contacts: Contacts
+    """Least contacts of the merged crystals."""
 
     @property
     def accepted(self) -> NDArray[np.bool_]:
@@ -82,12 +82,12 @@ def _judge(space_group_number: int, raw: RawSamples, floors: Floors) -> Verdicts
     crystals, percolates = _merge(space_group_number, _take(raw, candidates), floors.merge_ratio)
     reasons[candidates[percolates]] = RejectReason.PERCOLATES
     merged = candidates[~percolates]
-    contacts = least_contacts(crystals).min_contact_ratio
+    contacts = least_contacts(crystals)
     volumes = volumes_per_atom(crystals)
     low, high = floors.volume_window
     # The later assignment wins, so the reasons stand in reverse order of their rank.
     reasons[merged[(volumes < low) | (volumes > high)]] = RejectReason.VOLUME_OUT_OF_RANGE
-    reasons[merged[contacts < floors.min_contact_ratio]] = RejectReason.ATOMS_TOO_CLOSE
+    reasons[merged[contacts.min_contact_ratio < floors.min_contact_ratio]] = RejectReason.ATOMS_TOO_CLOSE
     has_crystal = np.zeros(n, dtype=bool)
     has_crystal[merged] = True
     return Verdicts(reasons, has_crystal, crystals, contacts)
@@ -123,17 +123,13 @@ def _join(parts: list[Verdicts]) -> Verdicts:
         np.concatenate([part.reasons for part in parts]),
         np.concatenate([part.has_crystal for part in parts]),
         CrystalBatch.concatenate([part.crystals for part in parts]),
-        np.concatenate([part.min_contact_ratio for part in parts]),
+        Contacts(
+            np.concatenate([part.contacts.min_distance for part in parts]),
+            np.concatenate([part.contacts.min_contact_ratio for part in parts]),
+        ),
     )
 
 
 def _failed() -> Verdicts:
-    nothing = CrystalBatch(
-        space_group_number=np.zeros(0, dtype=int),
-        lattice_parameters=np.zeros((0, 6)),
-        atomic_numbers=np.zeros((0, 3), dtype=int),
-        frac_coords=np.zeros((0, 3, 3)),
-        multiplicity=np.zeros((0, 3), dtype=int),
-        wyckoff_letter=np.zeros((0, 3), dtype="<U1"),
-    )
-    return Verdicts(np.array([RejectReason.FAILED.value]), np.zeros(1, dtype=bool), nothing, np.zeros(0))
+    reasons = np.array([RejectReason.FAILED.value])
+    return Verdicts(reasons, np.zeros(1, dtype=bool), CrystalBatch.empty(), Contacts(np.zeros(0), np.zeros(0)))

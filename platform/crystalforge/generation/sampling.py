@@ -12,7 +12,7 @@ from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.composition import chemical_systems
 from crystalforge.crystals.elements import symbols
 from crystalforge.crystals.identity import crystal_ids
-from crystalforge.crystals.rows import batch_to_columns
+from crystalforge.crystals.rows import LATTICE_COLUMNS, batch_to_columns, sites_to_column
 from crystalforge.crystals.symmetry_search import find_space_groups
 from crystalforge.gan.model import Model, RawSamples
 from crystalforge.generation.checking import Floors, Verdicts, judge
@@ -21,7 +21,6 @@ from crystalforge.generation.plan import DEFAULT_MIN_CONTACT_RATIO, GenerationPl
 from crystalforge.schemas import SAMPLES, SampleStatus
 from crystalforge.symmetry import hall_number_of
 
-LATTICE_COLUMNS = ("a", "b", "c", "alpha", "beta", "gamma")
 SEARCH_SYMPREC = 0.01
 """Å; the crystals are symmetric by construction, the search finds accidental higher symmetry."""
 
@@ -29,7 +28,7 @@ SEARCH_SYMPREC = 0.01
 def sample_shard(model: Model, plan: GenerationPlan, shard: Shard) -> pa.Table:
     """Draw one shard: ``shard.n_samples`` rows of schema ``samples``, accepted or rejected."""
     raw = model.draw(shard.n_samples, plan.shard_seed(shard))
-    verdicts = judge(shard.space_group_number, raw, _floors(model, plan.min_contact_ratio))
+    verdicts = judge(shard.space_group_number, raw, floors_of(model, plan.min_contact_ratio))
     return _table(plan, shard, raw, verdicts)
 
 
@@ -37,13 +36,14 @@ def accepted_shares(
     model: Model, n: int, seed: np.random.SeedSequence, min_contact_ratio: float = DEFAULT_MIN_CONTACT_RATIO
 ) -> dict[str, float]:
     """Share of n samples that would be accepted, beside the same share of pure noise (``*_null``)."""
-    floors = _floors(model, min_contact_ratio)
+    floors = floors_of(model, min_contact_ratio)
     drawn = judge(model.space_group_number, model.draw(n, seed), floors)
     null = judge(model.space_group_number, draw_null(model, n, seed), floors)
     return {"accepted_share": float(drawn.accepted.mean()), "accepted_share_null": float(null.accepted.mean())}
 
 
-def _floors(model: Model, min_contact_ratio: float) -> Floors:
+def floors_of(model: Model, min_contact_ratio: float = DEFAULT_MIN_CONTACT_RATIO) -> Floors:
+    """What the samples of a model must meet."""
     return Floors(model.recipe.sampling.merge_ratio, min_contact_ratio, model.volume_window)
 
 
@@ -77,22 +77,18 @@ def _sample_columns(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdict
         "index": indices,
         "status": np.where(rejected, str(SampleStatus.REJECTED), str(SampleStatus.ACCEPTED)),
         "reject_reason": pa.array(verdicts.reasons, mask=~rejected),
-        "elements": _three(pa.array(symbols(raw.atomic_numbers).ravel())),
-        "raw_frac_coords": _three(_three(pa.array(raw.frac_coords.ravel()))),
+        "elements": pa.FixedSizeListArray.from_arrays(pa.array(symbols(raw.atomic_numbers).ravel()), 3),
+        "raw_frac_coords": sites_to_column(raw.frac_coords),
         "chemical_system": chemical_systems(raw.atomic_numbers),
         **dict(zip(LATTICE_COLUMNS, raw.lattice_parameters.T, strict=True)),
     }
-
-
-def _three(values: pa.Array) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(values, 3)
 
 
 def _crystal_columns(verdicts: Verdicts) -> dict[str, pa.Array]:
     """Columns of the merged crystals, null where a sample has none."""
     crystals = verdicts.crystals
     identifiers = np.array(crystal_ids(crystals), dtype=str)
-    columns = batch_to_columns(crystals) | {
+    columns = batch_to_columns(crystals, verdicts.contacts) | {
         "crystal_id": pa.array(identifiers),
         "space_group_found": _searched(crystals, identifiers, verdicts.accepted[verdicts.has_crystal]),
     }

@@ -1,0 +1,1 @@
+"""What runs on the cluster: the only code that imports ray."""

@@ -1,0 +1,70 @@
+"""The one way to connect to Ray: an existing cluster by ``RAY_ADDRESS``, or a quiet local one for this command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import ray
+
+from crystalforge.errors import CrystalforgeError
+
+TRAINER_SLOT = "trainer_slot"
+"""Custom resource that throttles trainers: without it every queued one holds a controller process while it waits.
+
+A cluster declares 1 of it in all; with room for n trainers each takes 1/n.
+"""
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray Train polls its workers every 2 s by default, which costs about 4 s for each trainer's start and end.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # One thread for each worker: the workers share the cores, and sums keep one order.
+    "OMP_NUM_THREADS": "1",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Ray Data's own actors make its C++ core warn on stderr at every start; set it lower to look into Ray itself.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
+
+
+@contextlib.contextmanager
+def connected(*, num_cpus: int | None = None) -> Iterator[None]:
+    """Connect to Ray for the length of a ``with``; a cluster that is connected already is used and left alone.
+
+    Args:
+        num_cpus: CPUs of a local cluster; all of the machine by default. Ignored when ``RAY_ADDRESS`` is set.
+
+    Raises:
+        CrystalforgeError: Ray does not start or the address does not answer.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+        else:
+            _start_local(num_cpus or os.cpu_count() or 1)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        where = f"at RAY_ADDRESS={address}" if address else "on this machine"
+        raise CrystalforgeError(
+            f"Ray does not start {where}: {error}. Check it with `platform doctor`, or unset RAY_ADDRESS."
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start_local(num_cpus: int) -> None:
+    ray.init(
+        num_cpus=num_cpus,
+        resources={TRAINER_SLOT: 1},
+        include_dashboard=False,
+        logging_level="ERROR",
+        log_to_driver=False,
+    )

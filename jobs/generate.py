@@ -1,0 +1,225 @@
+"""``platform generate``: shards over a pool of workers that hold the models, each shard committed by a manifest line.
+
+Ray Data carries shard descriptors to the workers and manifest lines back; the rows themselves go from the worker to its
+own file. (Ray Data's own Parquet writer doubles the rows of a second run and leaves truncated files under final names.)
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.data
+
+from crystalforge.catalog.shards import ShardManifest, write_shard
+from crystalforge.errors import CrystalforgeError, GenerationError, ModelNotFoundError
+from crystalforge.files import exclusive, read_json, utc_now, write_json
+from crystalforge.generation.plan import Balance, GenerationPlan, Shard, share_out
+from crystalforge.home import Home
+from crystalforge.jobs.cluster import connected
+from crystalforge.jobs.trained_models import TrainedModels, find_models
+
+logger = logging.getLogger(__name__)
+
+GENERATION_RECORD = "generation.json"
+WORKER_CPUS = 0.5
+"""Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
+
+
+@dataclass(frozen=True)
+class GenerationSummary:
+    """What a ``generate`` came to."""
+
+    generation_id: str
+    folder: Path
+    rows: int
+    accepted: int
+    shards_written: int
+    """By this command."""
+    shards_kept: int
+    """By earlier ones."""
+    seconds: float
+
+
+def plan_generation(
+    models: TrainedModels,
+    count: int,
+    *,
+    seed: int,
+    balance: Balance = Balance.TRAINING,
+    space_groups: Sequence[int] | None = None,
+    shard_size: int,
+    min_contact_ratio: float,
+) -> GenerationPlan:
+    """Share the count among the space groups and fix everything that decides the bytes.
+
+    Raises:
+        UsageError: the count is not positive.
+        ModelNotFoundError: a space group has no model.
+    """
+    wanted = models.choose(space_groups)
+    weights = {number: models.counts[number] if balance is Balance.TRAINING else 1 for number in wanted}
+    counts = share_out(count, weights)
+    return GenerationPlan(
+        training_id=models.training_id,
+        dataset_id=models.dataset_id,
+        seed=seed,
+        count=count,
+        counts=counts,
+        models={number: models.checksum(number) for number in counts},
+        shard_size=shard_size,
+        min_contact_ratio=min_contact_ratio,
+    )
+
+
+def load_plan(home: Home, generation_id: str) -> GenerationPlan:
+    """The plan of an earlier generation, to continue it.
+
+    Raises:
+        GenerationError: there is none of that name.
+    """
+    path = home.generations / generation_id / GENERATION_RECORD
+    if not path.is_file():
+        known = sorted(record.parent.name for record in home.generations.glob(f"*/{GENERATION_RECORD}"))
+        raise GenerationError(
+            f"No generation '{generation_id}' in {home.generations}: it has {', '.join(known) or 'none'}."
+        )
+    return GenerationPlan.from_json(read_json(path))
+
+
+def generate(
+    home: Home, plan: GenerationPlan, *, progress: Callable[[int, int, int], None] | None = None
+) -> GenerationSummary:
+    """Draw what is missing of a plan; interrupted anywhere, the same call continues and ends with the same bytes.
+
+    Args:
+        home: where the models are and the generation is kept.
+        plan: everything that decides the bytes.
+        progress: called with samples done, samples in all, and accepted so far.
+
+    Raises:
+        BusyError: another command is drawing the same generation.
+        GenerationError: a shard could not be made.
+    """
+    started = time.time()
+    folder = home.generations / plan.generation_id
+    with exclusive(folder, f"The generation {plan.generation_id}"):
+        if not (folder / GENERATION_RECORD).is_file():
+            write_json(folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now()})
+        manifest = ShardManifest(folder)
+        shards = {shard.file: shard for shard in plan.shards()}
+        lines = {line["file"]: line for line in manifest.records() if (folder / line["file"]).is_file()}
+        kept = len(lines)
+        missing = [shard for name, shard in shards.items() if name not in lines]
+        if missing:
+            models = _models_of(home, plan)
+            for line in _run(folder, plan, models, missing):
+                manifest.append(line)
+                lines[line["file"]] = line
+                if progress:
+                    progress(_total(lines, "rows"), plan.count, _total(lines, "accepted"))
+    return GenerationSummary(
+        generation_id=plan.generation_id,
+        folder=folder,
+        rows=_total(lines, "rows"),
+        accepted=_total(lines, "accepted"),
+        shards_written=len(lines) - kept,
+        shards_kept=kept,
+        seconds=time.time() - started,
+    )
+
+
+def _total(lines: dict[str, dict[str, Any]], key: str) -> int:
+    return sum(line[key] for line in lines.values())
+
+
+def _models_of(home: Home, plan: GenerationPlan) -> dict[int, str]:
+    """Checkpoint folders of the plan's models, which must still be those that the plan was made for."""
+    models = find_models(home, plan.training_id)
+    models.choose(list(plan.counts))
+    changed = [number for number, checksum in plan.models.items() if models.checksum(number) != checksum]
+    if changed:
+        raise ModelNotFoundError(
+            f"The models of space groups {changed} in training {plan.training_id} are not those that generation "
+            f"{plan.generation_id} was planned with. Start a new generation."
+        )
+    return {number: str(models.checkpoint_folder(number)) for number in plan.counts}
+
+
+def _run(folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard]) -> Any:
+    """Yield a manifest line for each shard as it is written."""
+    with connected():
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        cluster = ray.cluster_resources()
+        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
+        shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
+        lines = shards.map(
+            ShardWorker,
+            fn_constructor_args=(str(folder), plan.to_json(), models),
+            compute=ray.data.ActorPoolStrategy(size=n_workers),
+            num_cpus=WORKER_CPUS,
+            num_gpus=min(1.0, cluster.get("GPU", 0) / n_workers) or None,
+        )
+        try:
+            for line in lines.iter_rows():
+                if line["error"]:
+                    raise GenerationError(f"Shard {line['file']} of generation {plan.generation_id}: {line['error']}")
+                yield {key: value for key, value in line.items() if key != "error"}
+        except ray.exceptions.RayError as error:
+            raise GenerationError(
+                f"A worker of generation {plan.generation_id} failed: {str(error).strip().splitlines()[-1]} "
+                "Shards that are done are kept; the same command draws the rest."
+            ) from error
+
+
+class ShardWorker:
+    """Draws shards in a worker process; keeps the models it has loaded."""
+
+    def __init__(self, folder: str, plan: dict[str, Any], models: dict[int, str]) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self.folder = Path(folder)
+        self.plan = GenerationPlan.from_json(plan)
+        self.checkpoints = models
+        self.models: dict[int, Any] = {}
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Draw and write one shard; an error of ours comes back in the line, so that Ray does not try again."""
+        shard = Shard(**row)
+        try:
+            return {**self._write(shard), "error": ""}
+        except CrystalforgeError as error:
+            nothing = {"rows": 0, "accepted": 0, "sha256": "", "bytes": 0}
+            return {**_line(shard), **nothing, "error": str(error)}
+
+    def _write(self, shard: Shard) -> dict[str, Any]:
+        from crystalforge.generation.sampling import sample_shard
+
+        table = sample_shard(self._model(shard.space_group_number), self.plan, shard)
+        record = write_shard(self.folder, shard.file, table)
+        accepted = table["reject_reason"].null_count
+        return {
+            **_line(shard),
+            "rows": record.rows,
+            "accepted": accepted,
+            "sha256": record.sha256,
+            "bytes": record.bytes,
+        }
+
+    def _model(self, space_group_number: int) -> Any:
+        from crystalforge.gan.model import Model
+
+        if space_group_number not in self.models:
+            self.models[space_group_number] = Model.load(Path(self.checkpoints[space_group_number]), self.device)
+        return self.models[space_group_number]
+
+
+def _line(shard: Shard) -> dict[str, Any]:
+    return {"space_group_number": shard.space_group_number, "shard": shard.number, "file": shard.file}

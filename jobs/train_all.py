@@ -1,0 +1,207 @@
+"""``platform train-all``: one trainer for each space group, in parallel, tracked, continued by the same command."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import ray
+
+from crystalforge.dataset import Dataset
+from crystalforge.dataset.manifest import MATERIALS_FILE
+from crystalforge.errors import TrainingError, UsageError
+from crystalforge.files import exclusive, fingerprint, read_json, utc_now, write_json
+from crystalforge.gan.recipe import Recipe
+from crystalforge.home import Home
+from crystalforge.jobs.cluster import TRAINER_SLOT, connected
+from crystalforge.jobs.resources import TrainerResources, plan_resources
+from crystalforge.jobs.train_group import MODEL_RECORD, GroupJob, group_folder_name, train_group
+from crystalforge.jobs.training_log import TrainingLog
+
+logger = logging.getLogger(__name__)
+
+TRAINING_RECORD = "training.json"
+POLL_SECONDS = 0.5
+MINIMUM_MATERIALS = 2
+"""Batch statistics need two crystals."""
+
+
+class Progress(Protocol):
+    """What a caller may show of a running training."""
+
+    def __call__(self, space_group_number: int, generator_steps: int, terms: dict[str, float]) -> None:
+        """An epoch of a space group ended."""
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a ``train-all`` came to."""
+
+    training_id: str
+    folder: Path
+    trained: list[dict[str, Any]]
+    """Model records of this command."""
+    already_trained: list[int]
+    failed: dict[int, str]
+    """Space group and error."""
+    tracking_uri: str
+    seconds: float
+
+
+def training_id_of(recipe: Recipe, dataset: Dataset, seed: int) -> str:
+    """Name of a training: a hash of its configuration, so that a new configuration never continues an old run."""
+    configuration = {"recipe": recipe.model_dump(), "dataset": dataset.checksum, "seed": seed}
+    return f"{recipe.name}-{fingerprint(configuration)}"
+
+
+def train_all(
+    home: Home,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    space_groups: Sequence[int] | None = None,
+    resources: TrainerResources | None = None,
+    progress: Progress | None = None,
+    on_start: Callable[[str, list[int], list[int]], None] | None = None,
+) -> TrainingSummary:
+    """Train a model for each space group; what is trained already stays.
+
+    Args:
+        home: where the training is kept.
+        dataset: the real crystals.
+        recipe: every choice of model and training.
+        seed: decides first weights, augmentation and draws.
+        space_groups: which groups; all that the dataset holds by default.
+        resources: of each trainer's worker; by default what the cluster has, shared.
+        progress: called after each epoch of each group.
+        on_start: called once with the training's id, the groups to train and those already trained.
+
+    Raises:
+        UsageError: a group has too few crystals in the dataset.
+        BusyError: another command is training the same configuration.
+    """
+    started = time.time()
+    wanted = _wanted_groups(dataset, space_groups)
+    training_id = training_id_of(recipe, dataset, seed)
+    folder = home.trainings / training_id
+    with exclusive(folder, f"The training {training_id}"):
+        _write_training_record(folder, training_id, recipe, dataset, seed)
+        done = [number for number in wanted if (folder / group_folder_name(number) / MODEL_RECORD).is_file()]
+        missing = [number for number in wanted if number not in done]
+        if on_start:
+            on_start(training_id, missing, done)
+        log = TrainingLog(home, folder, training_id, progress)
+        trained, failed = [], {}
+        if missing:
+            log.open(recipe, dataset, seed, missing)
+            trained, failed = _train_missing(folder, training_id, dataset, recipe, seed, missing, resources, log)
+            log.close(failed)
+    return TrainingSummary(training_id, folder, trained, done, failed, log.tracker.uri, time.time() - started)
+
+
+def _wanted_groups(dataset: Dataset, space_groups: Sequence[int] | None) -> list[int]:
+    counts = dataset.manifest.counts
+    wanted = list(dict.fromkeys(space_groups)) if space_groups else sorted(counts)
+    poor = {number: counts.get(number, 0) for number in wanted if counts.get(number, 0) < MINIMUM_MATERIALS}
+    if space_groups and poor:
+        have = ", ".join(f"{number} ({n})" for number, n in sorted(counts.items()))
+        lacking = ", ".join(f"{number} has {n}" for number, n in poor.items())
+        raise UsageError(
+            f"Cannot train on dataset {dataset.dataset_id}: expected at least {MINIMUM_MATERIALS} crystals of each "
+            f"space group, but {lacking}. It holds {have}. Leave these groups out of --space-groups or build a dataset "
+            "that has them."
+        )
+    for number, n in poor.items():
+        logger.warning("event=space_group_skipped space_group_number=%d crystals=%d", number, n)
+    # Longest first, so that the last one running is a short one.
+    return sorted((number for number in wanted if number not in poor), key=lambda number: (-counts[number], number))
+
+
+def _write_training_record(folder: Path, training_id: str, recipe: Recipe, dataset: Dataset, seed: int) -> None:
+    if (folder / TRAINING_RECORD).is_file():
+        return
+    record = {
+        "training_id": training_id,
+        "recipe": recipe.name,
+        "recipe_values": recipe.model_dump(),
+        "dataset_id": dataset.dataset_id,
+        "dataset_checksum": dataset.checksum,
+        "seed": seed,
+        "generator_steps": recipe.optimisation.generator_steps,
+        "space_groups": sorted(dataset.manifest.counts),
+        "counts": {str(number): n for number, n in sorted(dataset.manifest.counts.items())},
+        "created_at": utc_now(),
+    }
+    write_json(folder / TRAINING_RECORD, record)
+
+
+def _train_missing(
+    folder: Path,
+    training_id: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    missing: list[int],
+    resources: TrainerResources | None,
+    log: TrainingLog,
+) -> tuple[list[dict[str, Any]], dict[int, str]]:
+    trained: list[dict[str, Any]] = []
+    failed: dict[int, str] = {}
+    with connected():
+        share = plan_resources(ray.cluster_resources(), len(missing), resources)
+        running = {}
+        for number in missing:
+            job = GroupJob(
+                training_id=training_id,
+                training_folder=str(folder),
+                dataset_id=dataset.dataset_id,
+                materials_path=str(dataset.path / MATERIALS_FILE),
+                dataset_checksum=dataset.checksum,
+                space_group_number=number,
+                seed=seed,
+                recipe=recipe.model_dump(),
+                resources=share.worker,
+            )
+            reference = train_group.options(resources={TRAINER_SLOT: share.slot}).remote(job)
+            running[reference] = number
+        while running:
+            ended, _ = ray.wait(list(running), timeout=POLL_SECONDS)
+            log.poll()
+            for reference in ended:
+                number = running.pop(reference)
+                record = _outcome(reference, number)
+                if "error" in record:
+                    failed[number] = record["error"]
+                else:
+                    trained.append(record)
+                log.group_ended(number, record)
+    return trained, failed
+
+
+def _outcome(reference: Any, number: int) -> dict[str, Any]:
+    """A group's model record, or its error: one failing group does not end the others."""
+    try:
+        record: dict[str, Any] = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        cause = str(error.cause if isinstance(error, ray.exceptions.RayTaskError) else error).strip()
+        logger.warning("event=space_group_failed space_group_number=%d error=%r", number, cause)
+        return {"error": cause.splitlines()[-1] if cause else repr(error)}
+    return record
+
+
+def read_training_record(folder: Path) -> dict[str, Any]:
+    """The record of a training folder.
+
+    Raises:
+        TrainingError: the folder holds none.
+    """
+    path = folder / TRAINING_RECORD
+    if not path.is_file():
+        raise TrainingError(f"{folder} is no training: expected {TRAINING_RECORD} in it.")
+    record: dict[str, Any] = read_json(path)
+    return record

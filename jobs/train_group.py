@@ -1,0 +1,216 @@
+"""The training of one space group as Ray Train runs it: load, train epoch by epoch, report, finish.
+
+What a group leaves behind in its folder: Ray's checkpoints, ``progress.jsonl`` (a line for each epoch: the spool that
+the driver reads), ``distributions.json``, and last ``model.json``, which commits the finished model.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.train
+from pyarrow import parquet
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+
+from crystalforge.dataset import training_table
+from crystalforge.errors import CrystalforgeError
+from crystalforge.files import append_line, check_sha256, utc_now, write_json
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from crystalforge.gan.data import TrainingData
+    from crystalforge.gan.training import Trainer
+
+logger = logging.getLogger(__name__)
+
+MODEL_RECORD = "model.json"
+PROGRESS = "progress.jsonl"
+DISTRIBUTIONS = "distributions.json"
+SAMPLES_PER_EPOCH = 256
+"""Size of the small sample whose validity is reported each epoch, and of its null."""
+MAX_FAILURES = 3
+EVALUATION_STREAM = 9
+
+
+@dataclass(frozen=True)
+class GroupJob:
+    """Everything one trainer needs; plain values, so that it travels to any worker."""
+
+    training_id: str
+    training_folder: str
+    dataset_id: str
+    materials_path: str
+    dataset_checksum: str
+    space_group_number: int
+    seed: int
+    recipe: dict[str, Any]
+    resources: dict[str, float]
+    """Of the worker: ``CPU`` and, with one, ``GPU`` (may be a fraction)."""
+
+    @property
+    def name(self) -> str:
+        """Name of the run within the training, and of its folder."""
+        return group_folder_name(self.space_group_number)
+
+    @property
+    def folder(self) -> Path:
+        """Where the group's files are."""
+        return Path(self.training_folder) / self.name
+
+
+def group_folder_name(space_group_number: int) -> str:
+    """Folder of one space group within a training, in Hive's style."""
+    return f"space_group_number={space_group_number}"
+
+
+@ray.remote(num_cpus=0, max_retries=2)
+def train_group(job: GroupJob) -> dict[str, Any]:
+    """Run one ``TorchTrainer``; takes no CPU itself, its worker does. Returns the committed model record.
+
+    The run's name and storage path are those of an interrupted run of the same configuration, so Ray Train continues
+    from its last checkpoint.
+    """
+    from ray.train.torch import TorchTrainer
+
+    from crystalforge.gan.checkpoint import open_checkpoint
+
+    started = time.time()
+    trainer = TorchTrainer(
+        train_loop,
+        train_loop_config=asdict(job),
+        scaling_config=ScalingConfig(
+            num_workers=1, use_gpu=job.resources.get("GPU", 0) > 0, resources_per_worker=job.resources
+        ),
+        run_config=RunConfig(
+            name=job.name,
+            storage_path=job.training_folder,
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+        ),
+    )
+    result = trainer.fit()
+    outcome: dict[str, Any] = result.return_value
+    if "error" in outcome:
+        return outcome
+    checkpoint = open_checkpoint(Path(result.checkpoint.path))
+    record = {
+        "space_group_number": job.space_group_number,
+        "checkpoint": checkpoint.folder.name,
+        "model_checksum": checkpoint.model_checksum,
+        **outcome,
+        "seconds": {
+            "start": round(outcome["loop_started_at"] - started, 2),
+            "loop": round(outcome["loop_ended_at"] - outcome["loop_started_at"], 2),
+            "end": round(time.time() - outcome["loop_ended_at"], 2),
+        },
+        "finished_at": utc_now(),
+    }
+    write_json(job.folder / MODEL_RECORD, record)
+    return record
+
+
+def train_loop(config: dict[str, Any]) -> dict[str, Any]:
+    """What the Ray Train worker runs. An error of ours is returned: trying again would not change it."""
+    started = time.time()
+    job = GroupJob(**config)
+    try:
+        outcome = _train(job)
+    except CrystalforgeError as error:
+        return {"error": str(error), "error_type": type(error).__name__}
+    return {**outcome, "loop_started_at": started, "loop_ended_at": time.time()}
+
+
+def _train(job: GroupJob) -> dict[str, Any]:
+    import torch
+    from ray.train.torch import get_device
+
+    from crystalforge.gan.model import Model, training_statistics
+    from crystalforge.gan.recipe import recipe_from_values
+    from crystalforge.gan.training import Trainer
+    from crystalforge.generation.distributions import compare_distributions
+    from crystalforge.generation.sampling import accepted_shares
+
+    torch.set_num_threads(1)
+    device = get_device()
+    recipe = recipe_from_values(job.recipe, job.training_id)
+    materials = _materials(job)
+    data = _training_data(job, materials, recipe.augmentation.samples_per_material).to(device)
+    statistics = training_statistics(data.atomic_numbers.cpu().numpy(), materials["volume_per_atom"].to_numpy())
+    trainer = _continued(device) or Trainer.create(job.space_group_number, recipe, job.seed, device)
+    model = Model(job.space_group_number, recipe, trainer.generator, statistics, device)
+    while not trainer.finished:
+        epoch_started, steps_before = time.time(), trainer.generator_steps
+        terms = trainer.train_epoch(data)
+        terms["crystals_per_second"] = (
+            trainer.crystals_per_step * (trainer.generator_steps - steps_before) / (time.time() - epoch_started)
+        )
+        trainer.generator.eval()
+        terms |= accepted_shares(model, SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch))
+        _report(job, trainer, statistics, terms)
+    trainer.generator.eval()
+    distributions = compare_distributions(model, materials, SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch))
+    write_json(job.folder / DISTRIBUTIONS, distributions)
+    return {"generator_steps": trainer.generator_steps, "n_materials": len(data)}
+
+
+def evaluation_seed(job: GroupJob, epoch: int) -> np.random.SeedSequence:
+    """Seed of the small sample of one epoch."""
+    return np.random.SeedSequence([job.seed, job.space_group_number, EVALUATION_STREAM, epoch])
+
+
+def _materials(job: GroupJob) -> pa.Table:
+    check_sha256(
+        Path(job.materials_path), job.dataset_checksum, "Build the dataset again with `platform dataset build`."
+    )
+    return parquet.read_table(job.materials_path, filters=[("space_group_number", "=", job.space_group_number)])
+
+
+def _training_data(job: GroupJob, materials: pa.Table, samples_per_material: int) -> TrainingData:
+    from crystalforge.gan.data import training_data
+    from crystalforge.gan.training import AUGMENTATION_STREAM, seed_stream
+
+    table = training_table(materials, job.space_group_number)
+    return training_data(
+        table.lattice_parameters,
+        table.atomic_numbers,
+        table.orbit_coords,
+        table.multiplicity,
+        samples_per_material,
+        seed_stream(job.seed, job.space_group_number, AUGMENTATION_STREAM),
+    )
+
+
+def _continued(device: torch.device) -> Trainer | None:
+    """The training as Ray Train's last checkpoint holds it, after an interruption or a failure."""
+    from crystalforge.gan.checkpoint import load_trainer, open_checkpoint
+
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return None
+    with checkpoint.as_directory() as folder:
+        return load_trainer(open_checkpoint(Path(folder)), device)
+
+
+def _report(job: GroupJob, trainer: Trainer, statistics: dict[str, Tensor], terms: dict[str, float]) -> None:
+    """Note the epoch in the spool, then hand the checkpoint to Ray Train.
+
+    A crash in between notes an epoch twice, which the reader of the spool sees; the other order would lose one.
+    """
+    from crystalforge.gan.checkpoint import save_checkpoint
+
+    facts = {"training_id": job.training_id, "dataset_id": job.dataset_id, "dataset_checksum": job.dataset_checksum}
+    line = {"epoch": trainer.epoch, "generator_steps": trainer.generator_steps, "time": time.time(), "terms": terms}
+    append_line(job.folder / PROGRESS, line)
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder), trainer, statistics, facts)
+        ray.train.report(terms, checkpoint=Checkpoint.from_directory(folder))

@@ -1,0 +1,83 @@
+"""Which models a training has, and which training to take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crystalforge.errors import ModelNotFoundError
+from crystalforge.files import read_json
+from crystalforge.home import Home
+from crystalforge.jobs.train_all import TRAINING_RECORD, read_training_record
+from crystalforge.jobs.train_group import MODEL_RECORD, group_folder_name
+
+
+@dataclass(frozen=True)
+class TrainedModels:
+    """The finished models of one training."""
+
+    training_id: str
+    dataset_id: str
+    folder: Path
+    counts: dict[int, int]
+    """Crystals of each space group in the training's dataset."""
+    records: dict[int, dict[str, Any]]
+    """Model record of each finished space group."""
+
+    def checkpoint_folder(self, space_group_number: int) -> Path:
+        """Where a space group's model lies."""
+        record = self.records[space_group_number]
+        return self.folder / group_folder_name(space_group_number) / str(record["checkpoint"])
+
+    def checksum(self, space_group_number: int) -> str:
+        """SHA-256 of a space group's model."""
+        return str(self.records[space_group_number]["model_checksum"])
+
+    def choose(self, space_groups: Sequence[int] | None) -> list[int]:
+        """The groups asked for, or all of the training.
+
+        Raises:
+            ModelNotFoundError: one of them has no finished model.
+        """
+        wanted = list(dict.fromkeys(space_groups)) if space_groups else sorted(self.counts)
+        missing = [number for number in wanted if number not in self.records]
+        if missing:
+            have = ", ".join(str(number) for number in sorted(self.records)) or "none"
+            raise ModelNotFoundError(
+                f"Training {self.training_id} has no finished model for space group "
+                f"{', '.join(str(number) for number in missing)}; it has {have}. Run the same `platform train-all` "
+                "again to train what is missing, or choose with --space-groups."
+            )
+        return wanted
+
+
+def find_models(home: Home, training_id: str | None = None) -> TrainedModels:
+    """The models of a training; of the newest that has any by default.
+
+    Raises:
+        ModelNotFoundError: no such training, or none with a finished model.
+    """
+    found = [_read(record.parent) for record in sorted(home.trainings.glob(f"*/{TRAINING_RECORD}"))]
+    known = ", ".join(models.training_id for models in found) or "none"
+    if training_id is not None:
+        found = [models for models in found if models.training_id == training_id]
+        if not found:
+            raise ModelNotFoundError(f"No training '{training_id}' in {home.trainings}: it has {known}.")
+        return found[0]
+    finished = [models for models in found if models.records]
+    if not finished:
+        raise ModelNotFoundError(f"No trained model in {home.trainings}. Run `platform train-all` first.")
+    return max(finished, key=lambda models: max(record["finished_at"] for record in models.records.values()))
+
+
+def _read(folder: Path) -> TrainedModels:
+    record = read_training_record(folder)
+    counts = {int(number): n for number, n in record["counts"].items()}
+    records = {}
+    for number in counts:
+        path = folder / group_folder_name(number) / MODEL_RECORD
+        if path.is_file():
+            records[number] = read_json(path)
+    return TrainedModels(record["training_id"], record["dataset_id"], folder, counts, records)

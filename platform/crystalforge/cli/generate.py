@@ -1,0 +1,81 @@
+"""``platform generate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from crystalforge.cli.options import HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
+
+BALANCES = ("training", "equal")
+
+
+def generate(
+    count: Annotated[int, typer.Option(help="Samples to draw, all space groups together.")] = 50_000,
+    training: Annotated[str | None, typer.Option(help="Training, by identifier; the newest by default.")] = None,
+    space_groups: SpaceGroupsOption = None,
+    balance: Annotated[
+        str, typer.Option(help="training: as the crystals of the dataset; equal: as many of each.")
+    ] = "training",
+    seed: Annotated[int, typer.Option(min=0, help="Decides every draw.")] = 0,
+    shard_size: Annotated[int, typer.Option(min=1, help="Samples in one file.")] = 1000,
+    min_contact_ratio: Annotated[
+        float,
+        typer.Option(min=0.0, help="Least distance over the sum of the atomic radii that an accepted crystal has."),
+    ] = 0.75,
+    resume: Annotated[str | None, typer.Option(help="Continue this generation with the plan it has.")] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw crystals from the trained models, merge and check them, and write every sample to Parquet.
+
+    The same command continues an interrupted generation and ends with the same bytes.
+
+    [dim]Examples:[/dim]
+
+      platform generate --count 50000
+
+      platform generate --count 10000 --balance equal --seed 3
+    """
+    from crystalforge.cli.progress import progress
+    from crystalforge.errors import UsageError
+    from crystalforge.generation.plan import Balance
+    from crystalforge.home import Home
+    from crystalforge.jobs.generate import generate as run
+    from crystalforge.jobs.generate import load_plan, plan_generation
+    from crystalforge.jobs.trained_models import find_models
+
+    if balance not in BALANCES:
+        raise UsageError(f"--balance must be one of {', '.join(BALANCES)}, got '{balance}'.")
+    where = Home.locate(home)
+    if resume:
+        plan = load_plan(where, resume)
+    else:
+        plan = plan_generation(
+            find_models(where, training),
+            count,
+            seed=seed,
+            balance=Balance(balance),
+            space_groups=parse_space_groups(space_groups),
+            shard_size=shard_size,
+            min_contact_ratio=min_contact_ratio,
+        )
+    typer.echo(
+        f"Generation {plan.generation_id}: {plan.count} samples of {len(plan.counts)} space groups from training "
+        f"{plan.training_id}.",
+        err=True,
+    )
+    with progress("samples", plan.count) as update:
+        summary = run(where, plan, progress=lambda done, _, accepted: update(done, f"accepted {accepted / done:.1%}"))
+    if as_json:
+        import dataclasses
+        import json
+
+        typer.echo(json.dumps(dataclasses.asdict(summary), default=str))
+        return
+    typer.echo(
+        f"Generation {summary.generation_id}: {summary.rows} rows, {summary.accepted} accepted "
+        f"({summary.accepted / summary.rows:.1%}); {summary.shards_written} shards written in {summary.seconds:.0f} s, "
+        f"{summary.shards_kept} were there already."
+    )

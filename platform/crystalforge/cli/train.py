@@ -1,0 +1,112 @@
+"""``platform train-all``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crystalforge.cli.options import HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
+
+if TYPE_CHECKING:
+    from crystalforge.jobs.train_all import TrainingSummary
+
+
+def train_all(
+    dataset: Annotated[str | None, typer.Option(help="Dataset, by name or identifier; the newest by default.")] = None,
+    recipe: Annotated[str, typer.Option(help="Recipe: quick, paper, or the path of a TOML file.")] = "quick",
+    space_groups: SpaceGroupsOption = None,
+    steps: Annotated[int | None, typer.Option(help="Generator steps, in place of the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Decides first weights, augmentation and draws.")] = 0,
+    resources: Annotated[
+        str | None,
+        typer.Option(help="Of each trainer, as CPU=1,GPU=0.25. By default the GPUs are shared, else one CPU each."),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train one GAN for each space group, in parallel, tracked in MLflow.
+
+    The same command continues an interrupted training and repeats only what failed.
+
+    [dim]Examples:[/dim]
+
+      platform train-all
+
+      platform train-all --recipe paper --space-groups 225,221 --steps 2000 --seed 7
+    """
+    from crystalforge.cli.progress import progress
+    from crystalforge.dataset import find_dataset
+    from crystalforge.errors import TrainingError
+    from crystalforge.gan.recipe import load_recipe
+    from crystalforge.home import Home
+    from crystalforge.jobs.resources import TrainerResources
+    from crystalforge.jobs.train_all import train_all as run
+
+    where = Home.locate(home)
+    chosen_recipe = load_recipe(recipe).with_steps(steps)
+    chosen_dataset = find_dataset(where, dataset)
+    chosen_resources = TrainerResources.parse(resources) if resources else None
+    groups = parse_space_groups(space_groups)
+    steps_done: dict[int, int] = {}
+    n_steps = chosen_recipe.optimisation.generator_steps
+    n_groups = len(groups or chosen_dataset.manifest.counts)
+    with progress("generator steps", n_groups * n_steps) as update:
+
+        def started(training_id: str, missing: list[int], done: list[int]) -> None:
+            typer.echo(
+                f"Training {training_id} on {chosen_dataset.dataset_id}: {len(missing)} space groups to train, "
+                f"{len(done)} trained already.",
+                err=True,
+            )
+            steps_done.update(dict.fromkeys(done, n_steps))
+
+        def epoch_ended(space_group_number: int, generator_steps: int, terms: dict[str, float]) -> None:
+            steps_done[space_group_number] = generator_steps
+            note = f"{space_group_number}: accepted {terms['accepted_share']:.0%}"
+            update(sum(steps_done.values()), f"{note} (noise {terms['accepted_share_null']:.0%})")
+
+        summary = run(
+            where,
+            chosen_dataset,
+            chosen_recipe,
+            seed=seed,
+            space_groups=groups,
+            resources=chosen_resources,
+            progress=epoch_ended,
+            on_start=started,
+        )
+    _show(summary, as_json=as_json)
+    if summary.failed:
+        reasons = "\n".join(f"  {number}: {reason}" for number, reason in sorted(summary.failed.items()))
+        raise TrainingError(
+            f"{len(summary.failed)} space groups failed; run the same command to repeat only them:\n{reasons}"
+        )
+
+
+def _show(summary: TrainingSummary, *, as_json: bool) -> None:
+    if as_json:
+        _show_json(summary)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("space group", "crystals", "steps", "start (s)", "training (s)", "end (s)", "model")
+    for record in sorted(summary.trained, key=lambda record: record["space_group_number"]):
+        seconds = record["seconds"]
+        cells = [record["space_group_number"], record["n_materials"], record["generator_steps"]]
+        cells += [seconds["start"], seconds["loop"], seconds["end"], record["model_checksum"][:12]]
+        table.add_row(*(str(cell) for cell in cells))
+    if summary.trained:
+        Console().print(table)
+    typer.echo(
+        f"Training {summary.training_id}: {len(summary.trained)} space groups trained in {summary.seconds:.0f} s, "
+        f"{len(summary.already_trained)} were trained already, {len(summary.failed)} failed."
+    )
+
+
+def _show_json(summary: TrainingSummary) -> None:
+    import dataclasses
+    import json
+
+    typer.echo(json.dumps(dataclasses.asdict(summary), default=str))

@@ -1,0 +1,166 @@
+"""MLflow tracking, such that its failure never harms a training. The only code that imports mlflow.
+
+Workers know nothing of MLflow: they append metrics to a spool beside their checkpoints. The driver alone reads the
+spools and writes to the store, in batches, so that one process owns it; what the store did not take is offered again
+at the next poll, or by the next run of the same command.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from crystalforge.home import Home
+
+logger = logging.getLogger(__name__)
+
+EXPERIMENT = "crystalforge"
+DATABASE = "mlflow.db"
+MODEL_ALIAS = "latest"
+STORE_VARIABLE = "MLFLOW_TRACKING_URI"
+CLIENT_SETTINGS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+}
+"""MLflow's own defaults wait for minutes."""
+METRICS_PER_CALL = 1000
+"""The store refuses more in one batch."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def tracking_uri(home: Home) -> str:
+    """The store: ``MLFLOW_TRACKING_URI`` if set, else the SQLite file in the home."""
+    return os.environ.get(STORE_VARIABLE) or f"sqlite:///{home.mlflow / DATABASE}"
+
+
+def registered_name(space_group_number: int) -> str:
+    """Name of a space group's model in the registry."""
+    return f"crystalforge-{space_group_number}"
+
+
+def _harmless(call: Callable[Concatenate[Tracker, P], R]) -> Callable[Concatenate[Tracker, P], R | None]:
+    """Let a call fail without harm: one warning for the whole run, and ``None``."""
+
+    @wraps(call)
+    def attempt(self: Tracker, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return call(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - the named boundary: tracking must not stop a training
+            if not self.warned:
+                logger.warning(
+                    "event=tracking_failed call=%s uri=%s error=%r: the training goes on, metrics are kept for later",
+                    call.__name__,
+                    self.uri,
+                    error,
+                )
+                self.warned = True
+            return None
+
+    return attempt
+
+
+class Tracker:
+    """Writes runs, metrics, artifacts and models to one MLflow store; made once, in the driver."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.uri = tracking_uri(home)
+        self.warned = False
+        self._client: Any = None
+
+    @property
+    def client(self) -> Any:
+        """The MLflow client, made on first use: a new SQLite store takes some seconds of migrations."""
+        if self._client is None:
+            for name, value in CLIENT_SETTINGS.items():
+                os.environ.setdefault(name, value)
+            from mlflow.tracking import MlflowClient
+
+            self.home.mlflow.mkdir(parents=True, exist_ok=True)
+            self._client = MlflowClient(tracking_uri=self.uri)
+        return self._client
+
+    def _experiment_id(self) -> str:
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        local = self.uri.startswith("sqlite:")
+        location = (self.home.mlflow / "artifacts").as_uri() if local else None
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+
+    @_harmless
+    def start_run(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None) -> str:
+        """Make a run and return its id; a child of ``parent`` if one is given."""
+        from mlflow.entities import Param
+
+        nested = {"mlflow.parentRunId": parent} if parent else {}
+        run = self.client.create_run(self._experiment_id(), run_name=name, tags={**tags, **nested})
+        self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        return str(run.info.run_id)
+
+    @_harmless
+    def continue_run(self, run_id: str) -> bool:
+        """Mark a run of an earlier command as running again; false comes back as ``None`` if the store lost it."""
+        self.client.update_run(run_id, status="RUNNING")
+        return True
+
+    @_harmless
+    def log_metrics(self, run_id: str, points: Iterable[tuple[int, float, Mapping[str, float]]]) -> bool:
+        """Log metrics of several steps in one batch.
+
+        Args:
+            run_id: the run.
+            points: step, time (seconds since the epoch) and values of each.
+
+        Returns:
+            True when the store took them all; None (falsy) otherwise.
+        """
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(key, value, int(time * 1000), step) for step, time, values in points for key, value in values.items()
+        ]
+        for first in range(0, len(metrics), METRICS_PER_CALL):
+            self.client.log_batch(run_id, metrics=metrics[first : first + METRICS_PER_CALL])
+        return True
+
+    @_harmless
+    def log_files(self, run_id: str, folder: Path, artifact_path: str) -> bool:
+        """Keep the files of a folder as artifacts of a run."""
+        self.client.log_artifacts(run_id, str(folder), artifact_path)
+        return True
+
+    @_harmless
+    def log_figure(self, run_id: str, figure: Any, name: str) -> bool:
+        """Keep a matplotlib figure as an artifact of a run."""
+        self.client.log_figure(run_id, figure, name)
+        return True
+
+    @_harmless
+    def register_model(self, space_group_number: int, run_id: str, artifact_path: str, tags: Mapping[str, str]) -> str:
+        """Register a run's checkpoint under the space group's name and move the alias to it; returns the version."""
+        from mlflow.exceptions import MlflowException
+
+        name = registered_name(space_group_number)
+        try:
+            self.client.get_registered_model(name)
+        except MlflowException:
+            self.client.create_registered_model(name, description=f"Generator of space group {space_group_number}")
+        version = self.client.create_model_version(
+            name, source=f"runs:/{run_id}/{artifact_path}", run_id=run_id, tags=dict(tags)
+        )
+        self.client.set_registered_model_alias(name, MODEL_ALIAS, version.version)
+        return str(version.version)
+
+    @_harmless
+    def end_run(self, run_id: str, *, succeeded: bool) -> bool:
+        """Mark a run as finished or failed."""
+        self.client.set_terminated(run_id, "FINISHED" if succeeded else "FAILED")
+        return True
