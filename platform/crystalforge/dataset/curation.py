@@ -99,10 +99,13 @@ def _check_content(columns: CrystalColumns, sieve: _Sieve) -> None:
     )
     finite = np.isfinite(lattices).all(axis=1) & np.isfinite(columns.frac_coords).all(axis=(1, 2))
     sieve.leave_out(
-        ~finite, ExclusionReason.BAD_CELL, lambda _: "expected finite lengths, angles and coordinates, found NaN or ∞"
+        np.asarray(~finite),
+        ExclusionReason.BAD_CELL,
+        lambda _: "expected finite lengths, angles and coordinates, found NaN or ∞",
     )
     with np.errstate(invalid="ignore"):
-        sound = (lattices > 0).all(axis=1) & (cell_volumes(lattices) >= LEAST_VOLUME)
+        in_range = (lattices > 0).all(axis=1) & (lattices[:, 3:] < 180).all(axis=1)
+        sound = in_range & (cell_volumes(lattices) >= LEAST_VOLUME)
     sieve.leave_out(
         ~sound,
         ExclusionReason.BAD_CELL,

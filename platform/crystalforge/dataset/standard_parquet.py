@@ -50,16 +50,23 @@ def read_standard_parquet(path: Path) -> tuple[CrystalColumns, list[Exclusion]]:
     if table.num_rows == 0:
         raise SourceError(f"{path} is empty: expected at least one crystal, found 0 rows.")
     table = _cast(path, table)
+    inputs = _inputs(path, table)
     shaped = _rows_of_three_sites(table)
     exclusions = [
         Exclusion(
-            f"{path.name} row {row + 1}",
+            name,
             ExclusionReason.NOT_THREE_SITES,
             "expected 3 base_species and 9 base_frac_coords, found other numbers of them",
         )
-        for row in np.flatnonzero(~shaped)
+        for name in inputs[~shaped]
     ]
-    return _columns(path, table.filter(pa.array(shaped)), np.flatnonzero(shaped)), exclusions
+    return _columns(table.filter(pa.array(shaped)), inputs[shaped]), exclusions
+
+
+def _inputs(path: Path, table: pa.Table) -> NDArray[np.object_]:
+    """Identifiers, or the row where there is none."""
+    identifiers = enumerate(table["material_id"].to_pylist(), start=1)
+    return np.array([identifier or f"{path.name} row {row}" for row, identifier in identifiers], dtype=object)
 
 
 def _read(path: Path) -> pa.Table:
@@ -102,14 +109,11 @@ def _rows_of_three_sites(table: pa.Table) -> NDArray[np.bool_]:
     return fits
 
 
-def _columns(path: Path, table: pa.Table, rows: NDArray[np.intp]) -> CrystalColumns:
+def _columns(table: pa.Table, inputs: NDArray[np.object_]) -> CrystalColumns:
     n = table.num_rows
-    material_ids = table["material_id"].to_pylist()
-    names = [f"{path.name} row {row + 1}" for row in rows]
-    given = [material_id or name for material_id, name in zip(material_ids, names, strict=True)]
     return CrystalColumns(
-        inputs=np.array(given, dtype=object),
-        material_ids=np.array(given, dtype=object),
+        inputs=inputs,
+        material_ids=inputs,
         space_group_number=_integers(table, "space_group_number"),
         hall_number=_integers(table, "hall_number"),
         lattice_parameters=np.stack([_floats(table, name) for name in CELL_COLUMNS], axis=1),
