@@ -70,7 +70,8 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     table = Table("dataset", "source", "crystals", "left out", "space groups", "built (UTC)")
     for column in table.columns:
-        column.overflow = "fold"
+        column.no_wrap = True
+    table.columns[0].min_width = max(len(manifest.dataset_id) for manifest in manifests)
     for manifest in manifests:
         held = sum(count > 0 for count in manifest.counts.values())
         numbers = [str(manifest.n_materials), str(manifest.n_exclusions), str(held)]

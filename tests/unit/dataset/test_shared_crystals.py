@@ -71,6 +71,6 @@ def test_the_first_rows_of_mp20(shared_data: Path, home: Home, tmp_path: Path) -
         assert (ours["elements"], ours["formula"]) == (row["elements"], row["formula"])
         assert ours["multiplicities"] == row["multiplicities"]
         differences.append(max(abs(ours[name] / row[name] - 1) for name in "abc"))
-    # Two snapshots, relaxed differently: over all 247 common crystals the lengths differ by 0.7 % (median), 8.5 % (most).
+    # Two snapshots, relaxed differently: over all 247 common crystals lengths differ by 0.7 % (median), 8.5 % (most).
     assert np.median(differences) < 0.015
     assert max(differences) < 0.1
