@@ -68,14 +68,14 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
     if not manifests:
         typer.echo(f"No datasets in {place.datasets}. Build one with `platform dataset build bundled`.", err=True)
         return
-    table = Table("dataset", "source", "crystals", "left out", "space groups", "built (UTC)")
+    table = Table("dataset", "source", "crystals", "left out", "built")
     for column in table.columns:
         column.no_wrap = True
-    table.columns[0].min_width = max(len(manifest.dataset_id) for manifest in manifests)
+    for column, width in zip(table.columns, (max(len(m.dataset_id) for m in manifests), 8, 8, 8, 10), strict=True):
+        column.min_width = width  # only the source may be cut short
     for manifest in manifests:
-        held = sum(count > 0 for count in manifest.counts.values())
-        numbers = [str(manifest.n_materials), str(manifest.n_exclusions), str(held)]
-        table.add_row(manifest.dataset_id, manifest.source, *numbers, manifest.created_at[:19])
+        numbers = [str(manifest.n_materials), str(manifest.n_exclusions)]
+        table.add_row(manifest.dataset_id, manifest.source, *numbers, manifest.created_at[:10])
     Console().print(table)
 
 
