@@ -13,8 +13,8 @@ What holds, each tried against DuckDB 2.0.0 in the tests:
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import pyarrow as pa
 from crystalforge.errors import QueryError, UsageError
 
 ROWS_PER_BATCH = 50_000
+INTERRUPT_EVERY_S = 0.1
 UNIT_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     "KIB": 2**10,
     "MIB": 2**20,
@@ -94,19 +95,36 @@ def run_select(
     Raises:
         QueryError: the statement is refused, wrong, too long or too large.
     """
-    with _explained(sql), _interrupted_after(connection, time_limit_s) as expired:
+    with _explained(sql):
+        return _run_interruptibly(
+            connection, lambda: _select(connection, sql, dict(parameters) or None, result_limit_bytes), time_limit_s
+        )
+
+
+def _select(
+    connection: duckdb.DuckDBPyConnection, sql: str, bound: dict[str, Any] | None, result_limit_bytes: int
+) -> pa.Table:
+    statement = _only_select(connection, sql)
+    _bind_as_subquery(connection, statement.query, bound)
+    return _collect(connection.sql(statement, params=bound), result_limit_bytes)
+
+
+def _run_interruptibly(
+    connection: duckdb.DuckDBPyConnection, work: Callable[[], pa.Table], time_limit_s: float
+) -> pa.Table:
+    """Work in a thread while this one waits: DuckDB does not look for Ctrl-C while it hands over a result."""
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(work)
         try:
-            statement = _only_select(connection, sql)
-            bound = dict(parameters) or None
-            _bind_as_subquery(connection, statement.query, bound)
-            return _collect(connection.sql(statement, params=bound), result_limit_bytes)
-        except duckdb.InterruptException as error:
-            if expired.is_set():
-                raise QueryError(
-                    f"The query was stopped after {time_limit_s:g} s. Narrow it with WHERE or LIMIT, or raise "
-                    "--time-limit."
-                ) from error
-            raise
+            if wait([future], time_limit_s).done:
+                return future.result()
+        finally:
+            while not future.done():  # again and again, for an interrupt between two calls is lost
+                connection.interrupt()
+                wait([future], INTERRUPT_EVERY_S)
+    raise QueryError(
+        f"The query was stopped after {time_limit_s:g} s. Narrow it with WHERE or LIMIT, or raise --time-limit."
+    )
 
 
 def _only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -139,34 +157,17 @@ def _without_semicolons(sql: str) -> str:
 
 
 def _collect(relation: Any, limit_bytes: int) -> pa.Table:
-    reader = relation.to_arrow_reader(ROWS_PER_BATCH)
     batches, size = [], 0
-    for batch in reader:
-        batches.append(batch)
-        size += batch.nbytes
-        if size > limit_bytes:
-            raise QueryError(
-                f"The result is larger than the memory limit of {limit_bytes / 1e6:,.0f} MB. "
-                "Select fewer columns or rows, or raise --memory-limit."
-            )
-    return pa.Table.from_batches(batches, schema=reader.schema)
-
-
-@contextmanager
-def _interrupted_after(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[threading.Event]:
-    expired = threading.Event()
-
-    def stop() -> None:
-        expired.set()
-        connection.interrupt()
-
-    timer = threading.Timer(seconds, stop)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield expired
-    finally:
-        timer.cancel()
+    with relation.to_arrow_reader(ROWS_PER_BATCH) as reader:
+        for batch in reader:
+            batches.append(batch)
+            size += batch.nbytes
+            if size > limit_bytes:
+                raise QueryError(
+                    f"The result is larger than the memory limit of {limit_bytes / 1e6:,.0f} MB. "
+                    "Select fewer columns or rows, or raise --memory-limit."
+                )
+        return pa.Table.from_batches(batches, schema=reader.schema)
 
 
 @contextmanager

@@ -25,6 +25,10 @@ from crystalforge.home import Home
 STORE_NAME = "mlflow.db"
 START_LIMIT_S = 180
 STOP_LIMIT_S = 10
+SERVER_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight more processes, for the evaluation of language models
+}
 
 
 def serve(home: Home, host: str, port: int) -> None:
@@ -89,7 +93,7 @@ def _server(store: Path, host: str, port: int) -> Iterator[subprocess.Popen[byte
     """MLflow's server and its workers in a process group of their own, ended whenever the command ends."""
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store}"]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    environment = os.environ | SERVER_ENVIRONMENT
     previous = signal.signal(signal.SIGTERM, _interrupt)
     server = subprocess.Popen(command, cwd=store.parent, env=environment, start_new_session=True, stdout=sys.stderr)
     try:

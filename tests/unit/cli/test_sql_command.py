@@ -3,6 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -97,6 +100,22 @@ def test_refusals_exit_with_1(sql, arguments: tuple[str, ...], message: str) -> 
     assert result.stderr.startswith("Error: ")
     assert message in result.stderr
     assert result.stdout == ""
+
+
+def test_ctrl_c_stops_a_query_at_once(tmp_path: Path) -> None:
+    slow = "SELECT count(*) FROM range(100000) a, range(10000000) b WHERE (a.range * b.range) % 7 = 3"
+    code = (
+        "import os, signal, threading; from crystalforge.cli import main; "
+        "threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start(); main()"
+    )
+    arguments = ["sql", slow, "--home", str(tmp_path), "--time-limit", "20"]
+    start = time.monotonic()
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert time.monotonic() - start < 10
+    assert (result.returncode, result.stdout) == (130, "")
+    assert "Traceback" not in result.stderr
 
 
 def test_a_damaged_shard_is_a_message(sql, catalog_home: Home) -> None:
