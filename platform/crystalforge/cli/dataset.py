@@ -70,9 +70,8 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     table = Table("dataset", "source", "crystals", "left out", "built")
     for column in table.columns:
-        column.no_wrap = True
-    for column, width in zip(table.columns, (max(len(m.dataset_id) for m in manifests), 8, 8, 8, 10), strict=True):
-        column.min_width = width  # only the source may be cut short
+        column.no_wrap = column.header != "source"  # a long path takes more lines, the other columns stay whole
+    table.columns[1].overflow = "fold"
     for manifest in manifests:
         numbers = [str(manifest.n_materials), str(manifest.n_exclusions)]
         table.add_row(manifest.dataset_id, manifest.source, *numbers, manifest.created_at[:10])
