@@ -38,7 +38,9 @@ class SpaceGroupBlock(nn.Module):
     """Features of the operation stack: three 2×2 convolutions, 4×4 to 1×1.
 
     Every crystal of a model has the same space group, so the stack goes through once, not once per crystal. With batch
-    norm it goes through as a batch of two equal stacks, whose statistics are those of any batch of equal stacks.
+    norm it goes through as a batch of two equal stacks, whose statistics are those of any batch of equal stacks. They
+    are taken of the batch in sampling too: equal inputs have no variance, and dividing by a running one near zero
+    would blow the features up by a factor of 300 (a repair: the reference has one model for all groups).
     """
 
     stack: Tensor
@@ -50,7 +52,7 @@ class SpaceGroupBlock(nn.Module):
         for n_in, n_out in itertools.pairwise(sizes):
             layers.append(nn.Conv2d(n_in, n_out, 2))
             if batch_norm:
-                layers.append(nn.BatchNorm2d(n_out))
+                layers.append(nn.BatchNorm2d(n_out, track_running_stats=False))
             layers.append(nn.LeakyReLU(networks.leaky_slope))
         self.layers = nn.Sequential(*layers)
         self.register_buffer("stack", operation_stack(group).expand(2, -1, -1, -1).clone(), persistent=False)

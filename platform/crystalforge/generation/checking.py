@@ -101,6 +101,7 @@ def _merge(space_group_number: int, raw: RawSamples, merge_ratio: float) -> tupl
         raw.frac_coords.reshape(-1, 3),
         np.repeat(raw.lattice_parameters, 3, axis=0),
         merge_ratio * 2 * raw.radii.reshape(-1),
+        repeat=True,  # so that no two atoms of an orbit stay closer than the cut-off
     )
     percolates = sites.percolates.reshape(n, 3).any(axis=1)
     whole = CrystalBatch(
