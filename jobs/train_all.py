@@ -96,7 +96,8 @@ def train_all(
         if on_start:
             on_start(training_id, missing, done)
         log = TrainingLog(home, folder, training_id, progress)
-        trained, failed = [], {}
+        trained: list[dict[str, Any]] = []
+        failed: dict[int, str] = {}
         if missing:
             log.open(recipe, dataset, seed, missing)
             trained, failed = _train_missing(folder, training_id, dataset, recipe, seed, missing, resources, log)

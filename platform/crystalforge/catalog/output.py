@@ -26,6 +26,9 @@ DIGITS = 6
 """Significant digits of a number on the screen; JSON, CSV and Parquet have all of them."""
 
 
+CSV_TYPES = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_string)
+
+
 class OutputFormat(StrEnum):
     """How a result is written as text."""
 
@@ -101,10 +104,15 @@ def _as_csv(table: pa.Table) -> str:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    if not pa.types.is_nested(column.type):
+    """The column itself where Arrow can write it as CSV, else its values as texts."""
+    if any(holds(column.type) for holds in CSV_TYPES):
         return column
-    texts = [None if value is None else json.dumps(_plain(value), ensure_ascii=False) for value in column.to_pylist()]
-    return pa.array(texts, type=pa.string())
+    return pa.array([_text(value) for value in column.to_pylist()], type=pa.string())
+
+
+def _text(value: Any) -> str | None:
+    plain = _plain(value)
+    return plain if plain is None or isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:

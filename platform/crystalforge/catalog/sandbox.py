@@ -156,9 +156,19 @@ def _without_semicolons(sql: str) -> str:
     return text.decode()
 
 
+@contextmanager
+def _stream_errors() -> Iterator[None]:
+    """What DuckDB raises once rows are flowing comes through Arrow's stream, as an ``OSError`` with DuckDB's text."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        kind = duckdb.OutOfMemoryException if "Out of Memory" in str(error) else duckdb.DatabaseError
+        raise kind(str(error)) from error
+
+
 def _collect(relation: Any, limit_bytes: int) -> pa.Table:
     batches, size = [], 0
-    with relation.to_arrow_reader(ROWS_PER_BATCH) as reader:
+    with _stream_errors(), relation.to_arrow_reader(ROWS_PER_BATCH) as reader:
         for batch in reader:
             batches.append(batch)
             size += batch.nbytes

@@ -77,9 +77,9 @@ def radius_table() -> Tensor:
 
 
 def training_data(
-    lattice_parameters: NDArray[np.float64],
+    lattice_parameters: NDArray[np.floating],
     atomic_numbers: NDArray[np.int64],
-    orbit_coords: NDArray[np.float32],
+    orbit_coords: NDArray[np.floating],
     multiplicity: NDArray[np.int64],
     samples_per_material: int,
     seed: np.random.SeedSequence,

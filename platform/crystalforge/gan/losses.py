@@ -71,9 +71,10 @@ def cell_loss(real_lattice: Tensor, fake_lattice: Tensor, physics: Physics) -> T
         fake_lattice: (n, 6), Å and degrees.
         physics: λ_volume and λ_abc.
     """
-    volumes = [cell_volumes(lattice_matrices(lattice)) for lattice in (real_lattice, fake_lattice)]
+    real_volumes, fake_volumes = (cell_volumes(lattice_matrices(lattice)) for lattice in (real_lattice, fake_lattice))
+    volumes = F.cosine_similarity(real_volumes, fake_volumes, dim=0)
     lengths = F.cosine_similarity(real_lattice[:, :3], fake_lattice[:, :3], dim=0).sum()
-    return physics.lambda_volume * F.cosine_similarity(*volumes, dim=0) + physics.lambda_abc * lengths
+    return physics.lambda_volume * volumes + physics.lambda_abc * lengths
 
 
 def physics_losses(

@@ -103,7 +103,7 @@ def _merge(space_group_number: int, raw: RawSamples, merge_ratio: float) -> tupl
         merge_ratio * 2 * raw.radii.reshape(-1),
         repeat=True,  # so that no two atoms of an orbit stay closer than the cut-off
     )
-    percolates = sites.percolates.reshape(n, 3).any(axis=1)
+    percolates = np.asarray(sites.percolates.reshape(n, 3).any(axis=1))
     whole = CrystalBatch(
         space_group_number=np.full(n, space_group_number),
         lattice_parameters=raw.lattice_parameters,

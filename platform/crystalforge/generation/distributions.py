@@ -57,7 +57,8 @@ def draw_distributions(distributions: Distributions, title: str) -> Any:
     figure = Figure(figsize=(4 * len(distributions), 3.2), layout="constrained")
     for axes, (quantity, sources) in zip(figure.subplots(1, len(distributions)), distributions.items(), strict=True):
         everything = np.concatenate([np.asarray(values) for values in sources.values()])
-        bins = np.geomspace(*np.quantile(everything[everything > 0], [0.005, 0.995]), 40)
+        low, high = np.quantile(everything[everything > 0], [0.005, 0.995])
+        bins = np.geomspace(low, high, 40)
         for name, values in sources.items():
             if values:
                 axes.hist(

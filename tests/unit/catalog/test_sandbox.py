@@ -171,6 +171,14 @@ def test_messages_show_the_place_in_the_users_text(catalog_home: Home) -> None:
     assert "EXPLAIN" not in str(caught.value)
 
 
+def test_an_error_after_the_first_rows_is_explained_too(catalog_home: Home) -> None:
+    late = "SELECT CAST(CASE WHEN range = 900000 THEN 'x' ELSE '1' END AS INTEGER) AS v FROM range(1000000)"
+    with open_catalog(catalog_home) as catalog:
+        with pytest.raises(QueryError, match="Could not convert string 'x'"):
+            catalog.query(late)
+        assert catalog.query("SELECT 1").num_rows == 1
+
+
 @pytest.mark.parametrize(("text", "size"), [("2GB", 2 * 10**9), ("512 MiB", 2**29), ("1.5gb", 15 * 10**8), ("7", 7)])
 def test_sizes(text: str, size: int) -> None:
     assert memory_bytes(text) == size

@@ -60,6 +60,19 @@ def test_everything_can_be_written_as_json_and_csv(sql) -> None:
     assert len(list(csv.reader(io.StringIO(sql("SELECT * FROM samples", "--csv").stdout)))) == 41
 
 
+EVERY_TYPE = (
+    "SELECT DATE '2026-01-01', now(), INTERVAL 1 DAY, uuid(), MAP {'a': 1}, {'x': [1.5]}, 1::HUGEINT, 'a'::BLOB, true, "
+    "'1'::BIT, 'x'::ENUM('x'), TIME '10:00', NULL, [NULL], 1.50::DECIMAL(9, 2), 'nan'::DOUBLE"
+)
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",), ("--parquet", "out.parquet")])
+def test_every_type_of_duckdb_can_be_shown(sql, form: tuple[str, ...], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = sql(EVERY_TYPE, *form)
+    assert result.exit_code == 0, result.exception
+
+
 def test_two_formats_at_once_are_refused(sql) -> None:
     result = sql(COUNTS, "--json", "--csv")
     assert (result.exit_code, result.stderr) == (2, "Error: Expected at most one of --json, --csv and --parquet.\n")

@@ -1,0 +1,68 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`. Both make .venv from constraints.txt first.
+
+PYTHON ?= python3
+VENV ?= .venv
+CRYSTALFORGE_HOME ?= crystalforge-home
+CRYSTALFORGE_SHARED ?= ../shared
+COUNT ?= 50000
+export CRYSTALFORGE_HOME CRYSTALFORGE_SHARED
+
+PLATFORM := $(VENV)/bin/platform
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint format install install-dev clean help
+
+help:
+	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
+	@echo "make test    set up, then all tests"
+	@echo "make lint    ruff, mypy, import contracts"
+	@echo "make format  let ruff format the code"
+	@echo "make clean   remove the environment and the demo's home"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crystalforge needs Python 3.11 or newer; choose one by PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing crystalforge into $(VENV) (some minutes the first time)"
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing crystalforge and its development tools into $(VENV) (some minutes the first time)"
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+demo: $(VENV)/.installed
+	$(PLATFORM) dataset build bundled
+	$(PLATFORM) train-all --recipe quick --dataset bundled
+	$(PLATFORM) generate --count $(COUNT)
+	$(PLATFORM) sql "SELECT space_group_number, count(*) AS candidates, round(avg(density), 2) AS mean_density, \
+	  round(median(min_contact_ratio), 3) AS median_contact, arg_max(formula, min_contact_ratio) AS roomiest \
+	  FROM candidates GROUP BY ALL ORDER BY candidates DESC"
+	@echo
+	@echo "Training runs in MLflow:   $(PLATFORM) ui          (home: $(CRYSTALFORGE_HOME))"
+	@echo "Your own questions:        $(PLATFORM) sql \"SELECT * FROM candidates LIMIT 5\""
+
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest
+
+# The package is spread over platform/, jobs/ and schemas/; mypy and the import contracts read it from one folder.
+LINT := build/lint
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	@rm -rf $(LINT) && mkdir -p $(LINT)/crystalforge
+	@ln -s $(CURDIR)/platform/crystalforge/* $(CURDIR)/jobs $(CURDIR)/schemas $(LINT)/crystalforge/
+	cd $(LINT) && PYTHONPATH=$(CURDIR)/$(LINT) $(abspath $(VENV))/bin/lint-imports --config $(CURDIR)/pyproject.toml --no-cache
+	cd $(LINT) && $(abspath $(VENV))/bin/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache -p crystalforge
+
+format: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+clean:
+	rm -rf $(VENV) build $(CRYSTALFORGE_HOME)
