@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from crystalforge.errors import QueryError
 from crystalforge.files import write_atomically
 
 if TYPE_CHECKING:
@@ -48,8 +49,12 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
     Raises:
         StorageError: the file could not be written; an older one is left as it was.
+        QueryError: a column is of a type that Parquet does not have.
     """
-    write_atomically(path, lambda temporary: pq.write_table(table, temporary, write_page_checksum=True))
+    try:
+        write_atomically(path, lambda temporary: pq.write_table(table, temporary, write_page_checksum=True))
+    except pa.ArrowNotImplementedError as error:
+        raise QueryError(f"Parquet cannot hold a column of the result: {error}. CAST it to VARCHAR.") from error
 
 
 def render_table(table: pa.Table, max_rows: int = TABLE_ROWS) -> Table:

@@ -49,7 +49,7 @@ def test_json_keeps_columns_of_one_name_and_odd_types() -> None:
 def test_csv_reads_back() -> None:
     rows = list(csv.reader(io.StringIO(render_text(TABLE, OutputFormat.CSV))))
     assert rows[0] == ["name", "value", "sites", "sum"]
-    assert rows[1] == ['a "quoted", name', "1", "[[0.0, 0.5]]", "12.0"]
+    assert rows[1] == ['a "quoted", name', "1", "[[0.0, 0.5]]", "12"]
     assert rows[2][2] == ""
     assert rows[3][0] == ""
 

@@ -66,11 +66,17 @@ EVERY_TYPE = (
 )
 
 
-@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",), ("--parquet", "out.parquet")])
-def test_every_type_of_duckdb_can_be_shown(sql, form: tuple[str, ...], tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv",)])
+def test_every_type_of_duckdb_can_be_shown(sql, form: tuple[str, ...]) -> None:
     result = sql(EVERY_TYPE, *form)
     assert result.exit_code == 0, result.exception
+
+
+def test_a_type_that_parquet_lacks_is_a_message(sql, tmp_path: Path) -> None:
+    result = sql("SELECT INTERVAL 1 DAY AS i", "--parquet", str(tmp_path / "out.parquet"))
+    assert result.exit_code == 1
+    assert "CAST it to VARCHAR" in result.stderr
+    assert not (tmp_path / "out.parquet").exists()
 
 
 def test_two_formats_at_once_are_refused(sql) -> None:
