@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import ray.data
 
 from crystalforge.catalog.shards import ShardManifest, write_shard
 from crystalforge.errors import CrystalforgeError, GenerationError, ModelNotFoundError
-from crystalforge.files import exclusive, read_json, utc_now, write_json
+from crystalforge.files import exclusive, read_json, sha256_of_file, utc_now, write_json
 from crystalforge.generation.plan import Balance, GenerationPlan, Shard, share_out
 from crystalforge.home import Home
 from crystalforge.jobs.cluster import connected
@@ -27,6 +27,7 @@ from crystalforge.jobs.trained_models import TrainedModels, find_models
 logger = logging.getLogger(__name__)
 
 GENERATION_RECORD = "generation.json"
+MAX_ATTEMPTS = 3
 WORKER_CPUS = 0.5
 """Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
 
@@ -113,12 +114,14 @@ def generate(
             write_json(folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now()})
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
-        lines = {line["file"]: line for line in manifest.records() if (folder / line["file"]).is_file()}
+        lines = {
+            line["file"]: line for line in manifest.records() if line["file"] in shards and _is_whole(folder, line)
+        }
         kept = len(lines)
         missing = [shard for name, shard in shards.items() if name not in lines]
         if missing:
             models = _models_of(home, plan)
-            for line in _run(folder, plan, models, missing):
+            for line in _draw_all(folder, plan, models, missing):
                 manifest.append(line)
                 lines[line["file"]] = line
                 if progress:
@@ -132,6 +135,15 @@ def generate(
         shards_kept=kept,
         seconds=time.time() - started,
     )
+
+
+def _is_whole(folder: Path, line: dict[str, Any]) -> bool:
+    """Whether a shard's file is what its manifest line says; a damaged or missing one is drawn again."""
+    path = folder / line["file"]
+    if path.is_file() and sha256_of_file(path) == line["sha256"]:
+        return True
+    logger.warning("event=shard_damaged file=%s: it is drawn again from its seed", path)
+    return False
 
 
 def _total(lines: dict[str, dict[str, Any]], key: str) -> int:
@@ -151,30 +163,47 @@ def _models_of(home: Home, plan: GenerationPlan) -> dict[int, str]:
     return {number: str(models.checkpoint_folder(number)) for number in plan.counts}
 
 
-def _run(folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard]) -> Any:
-    """Yield a manifest line for each shard as it is written."""
+def _draw_all(
+    folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard]
+) -> Iterator[dict[str, Any]]:
+    """Yield a manifest line for each shard; what a dead worker left undone is tried again, a few times."""
     with connected():
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        cluster = ray.cluster_resources()
-        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
-        shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
-        lines = shards.map(
-            ShardWorker,
-            fn_constructor_args=(str(folder), plan.to_json(), models),
-            compute=ray.data.ActorPoolStrategy(size=n_workers),
-            num_cpus=WORKER_CPUS,
-            num_gpus=min(1.0, cluster.get("GPU", 0) / n_workers) or None,
-        )
-        try:
-            for line in lines.iter_rows():
-                if line["error"]:
-                    raise GenerationError(f"Shard {line['file']} of generation {plan.generation_id}: {line['error']}")
-                yield {key: value for key, value in line.items() if key != "error"}
-        except ray.exceptions.RayError as error:
-            raise GenerationError(
-                f"A worker of generation {plan.generation_id} failed: {str(error).strip().splitlines()[-1]} "
-                "Shards that are done are kept; the same command draws the rest."
-            ) from error
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                for line in _draw_once(folder, plan, models, missing):
+                    missing = [shard for shard in missing if shard.file != line["file"]]
+                    yield line
+                return
+            except ray.exceptions.RayError as error:
+                reason = str(error).strip().splitlines()[-1]
+                logger.warning("event=worker_lost attempt=%d shards_left=%d error=%r", attempt, len(missing), reason)
+    names = ", ".join(shard.file for shard in missing[:3])
+    raise GenerationError(
+        f"Workers of generation {plan.generation_id} died {MAX_ATTEMPTS} times ({reason}); {len(missing)} shards are "
+        f"left, the first of them {names}. What is done is kept; the same command draws the rest."
+    )
+
+
+def _draw_once(
+    folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard]
+) -> Iterator[dict[str, Any]]:
+    """One pass of Ray Data over the missing shards."""
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    cluster = ray.cluster_resources()
+    n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
+    shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
+    lines = shards.map(
+        ShardWorker,
+        fn_constructor_args=(str(folder), plan.to_json(), models),
+        compute=ray.data.ActorPoolStrategy(size=n_workers),
+        num_cpus=WORKER_CPUS,
+        num_gpus=min(1.0, cluster.get("GPU", 0) / n_workers) or None,
+        max_restarts=0,  # by default Ray restarts a worker that a shard kills without end
+    )
+    for line in lines.iter_rows():
+        if line["error"]:
+            raise GenerationError(f"Shard {line['file']} of generation {plan.generation_id}: {line['error']}")
+        yield {key: value for key, value in line.items() if key != "error"}
 
 
 class ShardWorker:

@@ -7,7 +7,11 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+
+from crystalforge.dataset import build_dataset, find_dataset
+from crystalforge.home import Home
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_VARIABLE = "CRYSTALFORGE_SHARED"
@@ -46,3 +50,17 @@ def ray_session() -> Iterator[None]:
         context.__enter__()
     yield
     context.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def bundled_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with the bundled dataset, real crystals of all 12 space groups. Tests only read it."""
+    home = Home.locate(tmp_path_factory.mktemp("bundled") / "home")
+    build_dataset(home, "bundled")
+    return home
+
+
+@pytest.fixture(scope="session")
+def bundled_materials(bundled_home: Home) -> pa.Table:
+    """The bundled crystals, schema ``materials``."""
+    return find_dataset(bundled_home).materials()

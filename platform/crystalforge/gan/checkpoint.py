@@ -144,15 +144,15 @@ def _load(network: nn.Module, prefix: str, tensors: dict[str, Tensor], path: Pat
 
 def _optimiser_tensors(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     states = optimiser.state_dict()["state"]
-    return {f"{name}.{i}.{key}": value for i, state in states.items() for key, value in state.items()}
+    return {f"optimiser.{name}.{i}.{key}": value for i, state in states.items() for key, value in state.items()}
 
 
 def _restore_optimiser(name: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     states: dict[int, dict[str, Tensor]] = {}
+    prefix = f"optimiser.{name}."
     for key, value in tensors.items():
-        owner, _, rest = key.partition(".")
-        if owner == name:
-            number, _, part = rest.partition(".")
+        if key.startswith(prefix):
+            number, _, part = key.removeprefix(prefix).partition(".")
             states.setdefault(int(number), {})[part] = value
     optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
 

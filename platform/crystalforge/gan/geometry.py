@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 
 import torch
@@ -26,19 +25,21 @@ LENGTH_GROUPS = {
 """Which of a, b, c are equal in a crystal system (trigonal in hexagonal axes)."""
 
 
-@functools.cache
-def _length_average(crystal_system: str) -> Tensor:
+def _length_average(groups: tuple[tuple[int, ...], ...]) -> Tensor:
     """(3, 3) matrix that replaces the lengths of each group by their mean."""
     average = torch.zeros(3, 3)
-    for group in LENGTH_GROUPS[crystal_system]:
+    for group in groups:
         for i, j in itertools.product(group, group):
             average[i, j] = 1.0 / len(group)
     return average
 
 
+_LENGTH_AVERAGES = {crystal_system: _length_average(groups) for crystal_system, groups in LENGTH_GROUPS.items()}
+
+
 def average_lengths(lengths: Tensor, crystal_system: str) -> Tensor:
     """Make the lengths equal that the crystal system holds equal: ``(n, 3) Å -> (n, 3) Å``."""
-    return lengths @ _length_average(crystal_system).to(lengths)
+    return lengths @ _LENGTH_AVERAGES[crystal_system].to(lengths)
 
 
 def cell_angles(crystal_system: str) -> tuple[float, float, float]:
