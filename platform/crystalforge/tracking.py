@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 EXPERIMENT = "crystalforge"
 DATABASE = "mlflow.db"
-MODEL_ALIAS = "latest"
+MODEL_ALIAS = "champion"
 STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 CLIENT_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
