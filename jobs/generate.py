@@ -198,7 +198,8 @@ def _draw_once(
         compute=ray.data.ActorPoolStrategy(size=n_workers),
         num_cpus=WORKER_CPUS,
         num_gpus=min(1.0, cluster.get("GPU", 0) / n_workers) or None,
-        max_restarts=0,  # by default Ray restarts a worker that a shard kills without end
+        # By default Ray restarts a worker that a shard kills without end.
+        ray_remote_args_fn=lambda: {"max_restarts": 0, "max_task_retries": 0},
     )
     for line in lines.iter_rows():
         if line["error"]:

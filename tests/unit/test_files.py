@@ -1,0 +1,131 @@
+"""Files are whole or absent: on a full disk, after a crash, under damage, and between two commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crystalforge import files
+from crystalforge.errors import BusyError, DamagedFileError, StorageError
+
+
+def test_a_file_appears_whole_and_leaves_no_temporary_one(tmp_path: Path) -> None:
+    files.write_bytes(tmp_path / "new" / "file", b"content")
+    assert (tmp_path / "new" / "file").read_bytes() == b"content"
+    assert list((tmp_path / "new").iterdir()) == [tmp_path / "new" / "file"]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write_bytes(path, b"old")
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(b"half")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        files.write_atomically(path, write)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_named_with_its_free_space_and_nothing_is_left(small_disk: Path) -> None:
+    files.write_bytes(small_disk / "kept", b"x" * 1000)
+    with pytest.raises(StorageError, match=r"No space left to write .*big: 0\.\d MiB free.*same command again"):
+        files.write_bytes(small_disk / "big", b"x" * 200_000)
+    assert [path.name for path in small_disk.iterdir()] == ["kept"]
+    with pytest.raises(StorageError, match="No space left"):
+        files.append_line(small_disk / "lines", {"x": "y" * 200_000})
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"Cannot use .*file/below: Not a directory"):
+        files.write_bytes(tmp_path / "file" / "below", b"")
+
+
+def test_json_survives_a_round_trip_and_damage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "value.json"
+    files.write_json(path, {"å": [1, None]})
+    assert files.read_json(path) == {"å": [1, None]}
+    path.write_text("{")
+    with pytest.raises(DamagedFileError, match=r"value\.json is damaged: expected JSON, got 1 bytes"):
+        files.read_json(path)
+
+
+def test_a_last_line_cut_short_was_never_committed(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    assert files.read_lines(path) == []
+    files.append_line(path, {"a": 1})
+    files.append_line(path, {"a": 2})
+    with path.open("a") as stream:
+        stream.write('{"a": ')
+    assert files.read_lines(path) == [{"a": 1}, {"a": 2}]
+
+
+def test_a_damaged_line_before_the_last_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_text('{"a": 1}\nxx\n{"a": 2}\n')
+    with pytest.raises(DamagedFileError, match="line 2 is damaged"):
+        files.read_lines(path)
+
+
+def test_checksums_tell_missing_and_changed_files(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"content")
+    checksum = files.sha256_of_file(path)
+    files.check_sha256(path, checksum, "Repair.")
+    path.write_bytes(b"Content")
+    with pytest.raises(DamagedFileError, match=r"expected sha256 ed7002b439e9….*Repair\."):
+        files.check_sha256(path, checksum, "Repair.")
+    path.unlink()
+    with pytest.raises(DamagedFileError, match="is missing"):
+        files.check_sha256(path, checksum, "Repair.")
+
+
+def test_fingerprints_do_not_depend_on_the_order_of_keys() -> None:
+    assert files.fingerprint({"a": 1, "b": 2}) == files.fingerprint({"b": 2, "a": 1})
+    assert files.fingerprint({"a": 1}) != files.fingerprint({"a": 2})
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from crystalforge.files import exclusive
+with exclusive(Path(sys.argv[1]), "The run"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_command_learns_who_holds_the_run_and_a_killed_holder_lets_go(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    with holder.stdout:
+        assert holder.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(BusyError, match=rf"The run is in use by process {holder.pid} "),
+            files.exclusive(tmp_path, "The run"),
+        ):
+            pass
+        holder.kill()
+        holder.wait()
+    with files.exclusive(tmp_path, "The run"):
+        assert (tmp_path / ".lock").read_text() == str(os.getpid())
