@@ -23,6 +23,8 @@ ENVIRONMENT = {
     # One thread for each worker: the workers share the cores, and sums keep one order.
     "OMP_NUM_THREADS": "1",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # Ray Data's own actors make Ray's C++ core warn on stderr at every start; set it lower to look into Ray itself.
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 
 

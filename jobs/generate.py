@@ -7,9 +7,11 @@ own file. (Ray Data's own Parquet writer doubles the rows of a second run and le
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import ray.data
 
 from crystalforge.catalog.shards import ShardManifest, write_shard
 from crystalforge.errors import CrystalforgeError, GenerationError, ModelNotFoundError
-from crystalforge.files import exclusive, read_json, sha256_of_file, utc_now, write_json
+from crystalforge.files import exclusive, read_json, sha256_of_file, storage_errors, utc_now, write_json
 from crystalforge.generation.plan import Balance, GenerationPlan, Shard, share_out
 from crystalforge.home import Home
 from crystalforge.jobs.cluster import connected
@@ -111,7 +113,7 @@ def generate(
     folder = home.generations / plan.generation_id
     with exclusive(folder, f"The generation {plan.generation_id}"):
         if not (folder / GENERATION_RECORD).is_file():
-            write_json(folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now()})
+            write_json(folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now(), "versions": _versions()})
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
         lines = {
@@ -120,6 +122,7 @@ def generate(
         kept = len(lines)
         missing = [shard for name, shard in shards.items() if name not in lines]
         if missing:
+            shutil.rmtree(folder / ".attempts", ignore_errors=True)
             models = _models_of(home, plan)
             for line in _draw_all(folder, plan, models, missing):
                 manifest.append(line)
@@ -135,6 +138,11 @@ def generate(
         shards_kept=kept,
         seconds=time.time() - started,
     )
+
+
+def _versions() -> dict[str, str]:
+    """What the bytes depend on besides the plan."""
+    return {name: metadata.version(name) for name in ("crystalforge", "torch", "numpy", "pyarrow", "moyopy")}
 
 
 def _is_whole(folder: Path, line: dict[str, Any]) -> bool:
@@ -166,45 +174,32 @@ def _models_of(home: Home, plan: GenerationPlan) -> dict[int, str]:
 def _draw_all(
     folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a manifest line for each shard; what a dead worker left undone is tried again, a few times."""
+    """Yield a manifest line for each shard as it is written."""
     with connected():
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            try:
-                for line in _draw_once(folder, plan, models, missing):
-                    missing = [shard for shard in missing if shard.file != line["file"]]
-                    yield line
-                return
-            except ray.exceptions.RayError as error:
-                reason = str(error).strip().splitlines()[-1]
-                logger.warning("event=worker_lost attempt=%d shards_left=%d error=%r", attempt, len(missing), reason)
-    names = ", ".join(shard.file for shard in missing[:3])
-    raise GenerationError(
-        f"Workers of generation {plan.generation_id} died {MAX_ATTEMPTS} times ({reason}); {len(missing)} shards are "
-        f"left, the first of them {names}. What is done is kept; the same command draws the rest."
-    )
-
-
-def _draw_once(
-    folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard]
-) -> Iterator[dict[str, Any]]:
-    """One pass of Ray Data over the missing shards."""
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    cluster = ray.cluster_resources()
-    n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
-    shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
-    lines = shards.map(
-        ShardWorker,
-        fn_constructor_args=(str(folder), plan.to_json(), models),
-        compute=ray.data.ActorPoolStrategy(size=n_workers),
-        num_cpus=WORKER_CPUS,
-        num_gpus=min(1.0, cluster.get("GPU", 0) / n_workers) or None,
-        # By default Ray restarts a worker that a shard kills without end.
-        ray_remote_args_fn=lambda: {"max_restarts": 0, "max_task_retries": 0},
-    )
-    for line in lines.iter_rows():
-        if line["error"]:
-            raise GenerationError(f"Shard {line['file']} of generation {plan.generation_id}: {line['error']}")
-        yield {key: value for key, value in line.items() if key != "error"}
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        cluster = ray.cluster_resources()
+        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
+        shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
+        lines = shards.map(
+            ShardWorker,
+            fn_constructor_args=(str(folder), plan.to_json(), models),
+            compute=ray.data.ActorPoolStrategy(size=n_workers),
+            num_cpus=WORKER_CPUS,
+            num_gpus=min(1.0, cluster.get("GPU", 0) / n_workers) or None,
+        )
+        try:
+            for line in lines.iter_rows():
+                if line["error"]:
+                    raise GenerationError(
+                        f"Shard {line['file']} of generation {plan.generation_id}: {line['error']} "
+                        "What is done is kept; the same command draws the rest."
+                    )
+                yield {key: value for key, value in line.items() if key != "error"}
+        except ray.exceptions.RayError as error:
+            raise GenerationError(
+                f"Ray gave up on generation {plan.generation_id}: {str(error).strip().splitlines()[-1]} "
+                "What is done is kept; the same command draws the rest."
+            ) from error
 
 
 class ShardWorker:
@@ -224,16 +219,29 @@ class ShardWorker:
         """Draw and write one shard; an error of ours comes back in the line, so that Ray does not try again."""
         shard = Shard(**row)
         try:
+            self._note_attempt(shard)
             return {**self._write(shard), "error": ""}
         except CrystalforgeError as error:
             nothing = {"rows": 0, "accepted": 0, "sha256": "", "bytes": 0}
             return {**_line(shard), **nothing, "error": str(error)}
+
+    def _note_attempt(self, shard: Shard) -> None:
+        """Count how often a shard was begun: Ray restarts a worker that its shard kills without end."""
+        attempts = attempts_file(self.folder, shard)
+        with storage_errors(attempts):
+            attempts.parent.mkdir(parents=True, exist_ok=True)
+            with attempts.open("ab") as stream:
+                stream.write(b".")
+                n_attempts = stream.tell()
+        if n_attempts > MAX_ATTEMPTS:
+            raise GenerationError(f"its worker died {MAX_ATTEMPTS} times while drawing it.")
 
     def _write(self, shard: Shard) -> dict[str, Any]:
         from crystalforge.generation.sampling import sample_shard
 
         table = sample_shard(self._model(shard.space_group_number), self.plan, shard)
         record = write_shard(self.folder, shard.file, table)
+        attempts_file(self.folder, shard).unlink(missing_ok=True)
         accepted = table["reject_reason"].null_count
         return {
             **_line(shard),
@@ -249,6 +257,11 @@ class ShardWorker:
         if space_group_number not in self.models:
             self.models[space_group_number] = Model.load(Path(self.checkpoints[space_group_number]), self.device)
         return self.models[space_group_number]
+
+
+def attempts_file(folder: Path, shard: Shard) -> Path:
+    """One byte for each time that a shard was begun; gone when it is written."""
+    return folder / ".attempts" / f"{shard.space_group_number}-{shard.number}"
 
 
 def _line(shard: Shard) -> dict[str, Any]:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 TRAINING_RECORD = "training.json"
 POLL_SECONDS = 0.5
 MINIMUM_MATERIALS = 2
-"""Batch statistics need two crystals."""
+"""A space group of a single crystal teaches nothing but that crystal."""
 
 
 class Progress(Protocol):
@@ -98,9 +98,13 @@ def train_all(
         log = TrainingLog(home, folder, training_id, progress)
         trained: list[dict[str, Any]] = []
         failed: dict[int, str] = {}
-        if missing:
-            log.open(recipe, dataset, seed, missing)
-            trained, failed = _train_missing(folder, training_id, dataset, recipe, seed, missing, resources, log)
+        unsettled = log.unsettled(done)
+        if missing or unsettled:
+            log.open(recipe, dataset, seed, missing + unsettled)
+            for number in unsettled:
+                log.settle(number)
+            if missing:
+                trained, failed = _train_missing(folder, training_id, dataset, recipe, seed, missing, resources, log)
             log.close(failed)
     return TrainingSummary(training_id, folder, trained, done, failed, log.tracker.uri, time.time() - started)
 
@@ -134,7 +138,7 @@ def _write_training_record(folder: Path, training_id: str, recipe: Recipe, datas
         "dataset_checksum": dataset.checksum,
         "seed": seed,
         "generator_steps": recipe.optimisation.generator_steps,
-        "space_groups": sorted(dataset.manifest.counts),
+        "space_groups": sorted(n for n, count in dataset.manifest.counts.items() if count >= MINIMUM_MATERIALS),
         "counts": {str(number): n for number, n in sorted(dataset.manifest.counts.items())},
         "created_at": utc_now(),
     }

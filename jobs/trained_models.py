@@ -22,7 +22,7 @@ class TrainedModels:
     dataset_id: str
     folder: Path
     counts: dict[int, int]
-    """Crystals of each space group in the training's dataset."""
+    """Crystals of each space group that the training's dataset has enough of."""
     records: dict[int, dict[str, Any]]
     """Model record of each finished space group."""
 
@@ -74,7 +74,7 @@ def find_models(home: Home, training_id: str | None = None) -> TrainedModels:
 
 def _read(folder: Path) -> TrainedModels:
     record = read_training_record(folder)
-    counts = {int(number): n for number, n in record["counts"].items()}
+    counts = {number: record["counts"][str(number)] for number in record["space_groups"]}
     records = {}
     for number in counts:
         path = folder / group_folder_name(number) / MODEL_RECORD

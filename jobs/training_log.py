@@ -2,61 +2,82 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalforge.dataset import Dataset
-from crystalforge.files import read_json, write_json
+from crystalforge.files import read_json, read_lines, write_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import Home
-from crystalforge.jobs.train_group import DISTRIBUTIONS, PROGRESS, group_folder_name
+from crystalforge.jobs.train_group import DISTRIBUTIONS, MODEL_RECORD, PROGRESS, group_folder_name
 from crystalforge.tracking import Tracker
 
 if TYPE_CHECKING:
     from crystalforge.jobs.train_all import Progress
 
 RUNS = "mlflow_runs.json"
-"""Ids of the parent run and its children, and how many epochs of each were sent: they survive restarts."""
+"""What the store holds of a training: it survives restarts of the command and failures of the store."""
 CHECKPOINT_ARTIFACT = "checkpoint"
+FIGURE_ARTIFACT = "distributions.png"
 
 
 class TrainingLog:
-    """Follows the spools of one training."""
+    """Follows the spools of one training.
+
+    ``runs`` holds the store's address, the ids of the parent run and of a child for each group, the last epoch of each
+    that was sent, and the groups that are settled: model registered, artifacts kept, run ended.
+    """
 
     def __init__(self, home: Home, folder: Path, training_id: str, progress: Progress | None) -> None:
         self.folder = folder
         self.training_id = training_id
         self.progress = progress
         self.tracker = Tracker(home)
-        self.runs: dict[str, Any] = {"uri": self.tracker.uri, "parent": None, "children": {}, "epochs_sent": {}}
+        self.runs: dict[str, Any] = self._known_runs() or {
+            "uri": self.tracker.uri,
+            "parent": None,
+            "children": {},
+            "epochs_sent": {},
+            "settled": [],
+        }
         self.lines_read: dict[int, int] = {}
         self.groups: list[int] = []
+
+    def _known_runs(self) -> dict[str, Any] | None:
+        path = self.folder / RUNS
+        known: dict[str, Any] = read_json(path) if path.is_file() else {"uri": None}
+        return known if known["uri"] == self.tracker.uri else None
+
+    def _save(self) -> None:
+        write_json(self.folder / RUNS, self.runs)
+
+    def unsettled(self, groups: list[int]) -> list[int]:
+        """Which trained groups the store does not hold: it failed, or the command was stopped before."""
+        return [number for number in groups if number not in self.runs["settled"]]
 
     def open(self, recipe: Recipe, dataset: Dataset, seed: int, groups: list[int]) -> None:
         """Make the parent run and a child for each group, or continue those of an earlier command."""
         self.groups = groups
-        path = self.folder / RUNS
-        if path.is_file():
-            known = read_json(path)
-            if known["uri"] == self.tracker.uri:
-                self.runs = known
         params = _parameters(recipe, dataset, seed)
-        self.runs["parent"] = self._run(self.runs["parent"], f"train-all {self.training_id}", params, None, {})
+        tags = {"training_id": self.training_id}
+        parent = self.runs["parent"]
+        if not (parent and self.tracker.continue_run(parent)):
+            name = f"train-all {self.training_id}"
+            self.runs["parent"] = self.tracker.start_run(name, params, tags, parent=None) or parent
         for number in groups:
-            key = str(number)
-            tags = {"space_group_number": key}
-            self.runs["children"][key] = self._run(
-                self.runs["children"].get(key), group_folder_name(number), params, self.runs["parent"], tags
-            )
-        write_json(path, self.runs)
+            self._open_child(number, params, tags | {"space_group_number": str(number)})
+        self._save()
 
-    def _run(
-        self, run_id: str | None, name: str, params: dict[str, Any], parent: str | None, tags: dict[str, str]
-    ) -> str | None:
-        if run_id and self.tracker.continue_run(run_id):
-            return run_id
-        return self.tracker.start_run(name, params, {"training_id": self.training_id, **tags}, parent)
+    def _open_child(self, number: int, params: dict[str, Any], tags: dict[str, str]) -> None:
+        """Continue a group's run, or make one, which then gets all epochs of the spool."""
+        key = str(number)
+        known = self.runs["children"].get(key)
+        if known and self.tracker.continue_run(known):
+            return
+        made = self.tracker.start_run(group_folder_name(number), params, tags, self.runs["parent"])
+        if made:
+            self.runs["children"][key] = made
+            self.runs["epochs_sent"][key] = 0
 
     def poll(self) -> None:
         """Read what the workers noted since the last poll."""
@@ -64,15 +85,14 @@ class TrainingLog:
             self._poll_group(number)
 
     def _poll_group(self, number: int) -> None:
-        lines = _read_spool(self.folder / group_folder_name(number) / PROGRESS)
+        lines = read_lines(self.folder / group_folder_name(number) / PROGRESS)
         for line in lines[self.lines_read.get(number, 0) :]:
             if self.progress:
                 self.progress(number, line["generator_steps"], line["terms"])
         self.lines_read[number] = len(lines)
-        self._send(number, lines)
+        self._send(str(number), lines)
 
-    def _send(self, number: int, lines: list[dict[str, Any]]) -> None:
-        key = str(number)
+    def _send(self, key: str, lines: list[dict[str, Any]]) -> None:
         run_id, sent = self.runs["children"].get(key), self.runs["epochs_sent"].get(key, 0)
         # An epoch that a restarted worker repeated stands twice in the spool; its last line counts.
         new = {line["epoch"]: line for line in lines if line["epoch"] > sent}
@@ -81,7 +101,11 @@ class TrainingLog:
         points = [(line["generator_steps"], line["time"], line["terms"]) for line in new.values()]
         if self.tracker.log_metrics(run_id, points):
             self.runs["epochs_sent"][key] = max(new)
-            write_json(self.folder / RUNS, self.runs)
+            self._save()
+
+    def settle(self, number: int) -> None:
+        """Bring a group that an earlier command trained into the store."""
+        self.group_ended(number, read_json(self.folder / group_folder_name(number) / MODEL_RECORD))
 
     def group_ended(self, number: int, record: dict[str, Any]) -> None:
         """Keep a group's checkpoint and figure, register its model, end its run."""
@@ -90,21 +114,23 @@ class TrainingLog:
         if not run_id:
             return
         succeeded = "error" not in record
-        if succeeded:
-            self._keep_model(number, run_id, record)
-        self.tracker.end_run(run_id, succeeded=succeeded)
+        kept = succeeded and self._keep_model(number, run_id, record)
+        if self.tracker.end_run(run_id, succeeded=succeeded) and kept:
+            self.runs["settled"].append(number)
+            self._save()
 
-    def _keep_model(self, number: int, run_id: str, record: dict[str, Any]) -> None:
+    def _keep_model(self, number: int, run_id: str, record: dict[str, Any]) -> bool:
+        """Whether the store took all of it."""
         from crystalforge.generation.distributions import draw_distributions
 
         group = self.folder / group_folder_name(number)
-        self.tracker.log_files(run_id, group / record["checkpoint"], CHECKPOINT_ARTIFACT)
-        title = f"Space group {number}: sampled, real and noise"
-        self.tracker.log_figure(
-            run_id, draw_distributions(read_json(group / DISTRIBUTIONS), title), "distributions.png"
-        )
+        figure = draw_distributions(read_json(group / DISTRIBUTIONS), f"Space group {number}: sampled, real and noise")
         tags = {"model_checksum": record["model_checksum"], "training_id": self.training_id}
-        self.tracker.register_model(number, run_id, CHECKPOINT_ARTIFACT, tags)
+        return bool(
+            self.tracker.log_files(run_id, group / record["checkpoint"], CHECKPOINT_ARTIFACT)
+            and self.tracker.log_figure(run_id, figure, FIGURE_ARTIFACT)
+            and self.tracker.register_model(number, run_id, CHECKPOINT_ARTIFACT, tags)
+        )
 
     def close(self, failed: dict[int, str]) -> None:
         """End the parent run."""
@@ -115,20 +141,6 @@ class TrainingLog:
 def _parameters(recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:
     values = {"seed": seed, "dataset_id": dataset.dataset_id, "dataset_checksum": dataset.checksum}
     for part, content in recipe.model_dump().items():
-        values |= (
-            {f"{part}.{key}": value for key, value in content.items()} if isinstance(content, dict) else {part: content}
-        )
+        fields = content if isinstance(content, dict) else {"": content}
+        values |= {f"{part}.{key}".rstrip("."): value for key, value in fields.items()}
     return values
-
-
-def _read_spool(path: Path) -> list[dict[str, Any]]:
-    """All whole lines; a line that a killed worker left half-written and a later one went on with is passed over."""
-    if not path.is_file():
-        return []
-    lines = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:
-            continue
-    return lines

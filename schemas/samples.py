@@ -34,7 +34,7 @@ class RejectReason(StrEnum):
     PERCOLATES = "percolates"
     """Overlapping atoms of one orbit join into a cluster without end: it has no centre."""
     ATOMS_TOO_CLOSE = "atoms_too_close"
-    """The least contact is below the floor of the generation."""
+    """The least contact is below the floor of the generation, or unknown."""
     VOLUME_OUT_OF_RANGE = "volume_out_of_range"
     """The volume per atom lies outside the window of the training crystals."""
     FAILED = "failed"

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from crystalforge.errors import BusyError, DamagedFileError, StorageError
 
@@ -103,10 +103,22 @@ def append_line(path: Path, value: Any) -> None:
     """Append a value as one line of JSON and flush it to disk: the commit of whatever the line names."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as stream:
+        with path.open("a+b") as stream:
+            _cut_torn_line(stream)
             stream.write((json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n").encode())
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def _cut_torn_line(stream: BinaryIO) -> None:
+    """Cut a last line that a crash or a full disk left unfinished, which the next line would join."""
+    size = stream.seek(0, os.SEEK_END)
+    if size == 0:
+        return
+    stream.seek(size - 1)
+    if stream.read(1) != b"\n":
+        stream.seek(0)
+        stream.truncate(stream.read().rfind(b"\n") + 1)
 
 
 def read_lines(path: Path) -> list[Any]:

@@ -53,6 +53,9 @@ def test_a_full_disk_is_named_with_its_free_space_and_nothing_is_left(small_disk
     assert [path.name for path in small_disk.iterdir()] == ["kept"]
     with pytest.raises(StorageError, match="No space left"):
         files.append_line(small_disk / "lines", {"x": "y" * 200_000})
+    (small_disk / "kept").unlink()
+    files.append_line(small_disk / "lines", {"x": 1})
+    assert files.read_lines(small_disk / "lines") == [{"x": 1}]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -78,6 +81,8 @@ def test_a_last_line_cut_short_was_never_committed(tmp_path: Path) -> None:
     with path.open("a") as stream:
         stream.write('{"a": ')
     assert files.read_lines(path) == [{"a": 1}, {"a": 2}]
+    files.append_line(path, {"a": 3})
+    assert files.read_lines(path) == [{"a": 1}, {"a": 2}, {"a": 3}]
 
 
 def test_a_damaged_line_before_the_last_is_named(tmp_path: Path) -> None:

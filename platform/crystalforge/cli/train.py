@@ -50,7 +50,7 @@ def train_all(
     groups = parse_space_groups(space_groups)
     steps_done: dict[int, int] = {}
     n_steps = chosen_recipe.optimisation.generator_steps
-    n_groups = len(groups or chosen_dataset.manifest.counts)
+    n_groups = len(set(groups or chosen_dataset.manifest.counts))
     with progress("generator steps", n_groups * n_steps) as update:
 
         def started(training_id: str, missing: list[int], done: list[int]) -> None:

@@ -1,7 +1,7 @@
 """Images of sites under every operation of a space group, at the price of a few scalars per axis.
 
 The x of an image is (first row of R)·site + t_x. Over all operations of a group only 12 to 72 distinct pairs (row, t)
-occur in all, so each is computed once per site and every operation is a look-up (DESIGN, section 4).
+occur in all, so each is computed once per site and every operation is a look-up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Structural validity on the three scales that the field reports (PHYSICS, section 5)."""
+"""Structural validity on the three scales that the field reports."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ Nothing is unpickled, so a foreign file can be refused but cannot run code.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ FORMAT_VERSION = 1
 RECORD = "checkpoint.json"
 MODEL = "model.safetensors"
 """What sampling needs: the generator and the statistics of its training crystals."""
+RECIPE_KEY = "recipe"
 STATE = "training.safetensors"
 """What only a continued training needs: critic and optimisers."""
 
@@ -62,8 +64,8 @@ def save_checkpoint(folder: Path, trainer: Trainer, statistics: Mapping[str, Ten
     state = _prefixed("critic", trainer.critic)
     for name, optimiser in trainer.optimisers.items():
         state |= _optimiser_tensors(name, optimiser)
-    _write_tensors(folder / MODEL, model)
-    _write_tensors(folder / STATE, state)
+    _write_tensors(folder / MODEL, model, trainer.recipe)
+    _write_tensors(folder / STATE, state, trainer.recipe)
     checksums = {name: sha256_of_file(folder / name) for name in (MODEL, STATE)}
     record = {
         "format_version": FORMAT_VERSION,
@@ -71,7 +73,6 @@ def save_checkpoint(folder: Path, trainer: Trainer, statistics: Mapping[str, Ten
         "epoch": trainer.epoch,
         "generator_steps": trainer.generator_steps,
         "seed": trainer.seed,
-        "recipe": trainer.recipe.model_dump(),
         "sha256": checksums,
         **facts,
     }
@@ -91,9 +92,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     record = read_json(path)
     if not isinstance(record, dict) or record.get("format_version") != FORMAT_VERSION:
         raise DamagedFileError(f"{path} is not a checkpoint record of format {FORMAT_VERSION}. {_REPAIR}")
-    checkpoint = Checkpoint(folder, record, recipe_from_values(record["recipe"], str(path)))
-    check_sha256(folder / MODEL, checkpoint.model_checksum, _REPAIR)
-    return checkpoint
+    check_sha256(folder / MODEL, record["sha256"][MODEL], _REPAIR)
+    return Checkpoint(folder, record, _read_recipe(folder / MODEL))
 
 
 _REPAIR = "Remove this folder and run the same `platform train-all` again to make it anew."
@@ -157,11 +157,24 @@ def _restore_optimiser(name: str, optimiser: torch.optim.Optimizer, tensors: dic
     optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
-def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def _write_tensors(path: Path, tensors: dict[str, Tensor], recipe: Recipe) -> None:
+    """The recipe travels in the file's own header, so that the checksum covers what sampling depends on."""
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, lambda temporary: save_file(contiguous, temporary))
+    metadata = {RECIPE_KEY: recipe.model_dump_json()}
+    write_atomically(path, lambda temporary: save_file(contiguous, temporary, metadata=metadata))
+
+
+def _read_recipe(path: Path) -> Recipe:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            values = json.loads((file.metadata() or {})[RECIPE_KEY])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path} is not a safetensors file with a recipe ({error!r}). {_REPAIR}") from error
+    return recipe_from_values(values, str(path))
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -15,6 +15,9 @@ from crystalforge.gan.model import RawSamples
 from crystalforge.schemas import RejectReason
 from crystalforge.symmetry import merge_overlapping_sites
 
+MINIMUM_DISTANCE = 0.5
+"""Å; holds also for pairs of elements without a known radius (the floor of CDVAE's structural validity)."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -87,7 +90,9 @@ def _judge(space_group_number: int, raw: RawSamples, floors: Floors) -> Verdicts
     low, high = floors.volume_window
     # The later assignment wins, so the reasons stand in reverse order of their rank.
     reasons[merged[(volumes < low) | (volumes > high)]] = RejectReason.VOLUME_OUT_OF_RANGE
-    reasons[merged[contacts.min_contact_ratio < floors.min_contact_ratio]] = RejectReason.ATOMS_TOO_CLOSE
+    # Written so that an unknown ratio (no radius known) does not pass.
+    far_enough = (contacts.min_contact_ratio >= floors.min_contact_ratio) & (contacts.min_distance >= MINIMUM_DISTANCE)
+    reasons[merged[~far_enough]] = RejectReason.ATOMS_TOO_CLOSE
     has_crystal = np.zeros(n, dtype=bool)
     has_crystal[merged] = True
     return Verdicts(reasons, has_crystal, crystals, contacts)

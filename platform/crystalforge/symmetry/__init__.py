@@ -1,4 +1,4 @@
-"""Space groups, orbits, Wyckoff positions and symmetry-exact merging, on arrays (DESIGN section 4).
+"""Space groups, orbits, Wyckoff positions and symmetry-exact merging, on arrays (docs/model.md, Merging).
 
 Knows space group numbers, fractional coordinates and cells; nothing of elements, structures or files of crystals.
 """

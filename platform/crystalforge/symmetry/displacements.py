@@ -1,4 +1,4 @@
-"""Displacements of sites by symmetry operations that are no longer than a cut-off (DESIGN 4, step 1).
+"""Displacements of sites by symmetry operations that are no longer than a cut-off (docs/model.md, Merging, step 1).
 
 The displacement along an axis is a row of (R - 1) times x plus a translation, and a group has only some dozens of
 distinct such scalars: they are computed and rounded once per site, then every operation is three look-ups.

@@ -1,4 +1,4 @@
-"""The one setting of each space group, written down once (DESIGN section 3, "Setting")."""
+"""The one setting of each space group, written down once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Symmetry-exact merging of overlapping sites (DESIGN section 4).
+"""Symmetry-exact merging of overlapping sites (docs/model.md, Merging).
 
 The paper expands a site by all symmetry operations and merges the cloud by hierarchical clustering. The space group
 acts on an orbit transitively and by isometries, so the single-linkage clusters are the cosets of the subgroup H that
@@ -120,7 +120,7 @@ def merged_sites(tables: GroupTables, centres: Centres) -> MergedSites:
 def merge_once(
     tables: GroupTables, x: NDArray[np.float64], metrics: NDArray[np.float64], cutoff: NDArray[np.float64]
 ) -> Centres:
-    """One pass of the exact merge (steps 1 to 4 of DESIGN section 4).
+    """One pass of the exact merge (steps 1 to 4 of docs/model.md, Merging).
 
     Args:
         tables: of the space group.

@@ -1,4 +1,4 @@
-"""Subgroups of a point group as 48-bit masks: closure, mean rotation, and what merging needs of them (DESIGN 4.2, 4.3).
+"""Subgroups of a point group as 48-bit masks: closure, mean rotation, and what merging needs of them.
 
 Bit i of a mask stands for rotation i of ``SpaceGroup.point_rotations``. What was computed for a mask is remembered:
 a group has few distinct masks, a batch has many sites.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from crystalforge.dataset import TrainingTable
 from crystalforge.errors import DamagedFileError
@@ -72,14 +74,17 @@ def test_a_pickle_in_place_of_the_model_is_refused_and_not_run(saved: Path, tmp_
     record = read_json(saved / RECORD)
     record["sha256"][MODEL] = sha256_of_file(saved / MODEL)  # even with the right checksum
     write_json(saved / RECORD, record)
-    with pytest.raises(DamagedFileError, match="not a safetensors file"):
+    with pytest.raises(DamagedFileError, match="is not a safetensors file"):
         Model.load(saved)
     assert not target.exists()
 
 
-def test_weights_of_other_networks_are_refused(saved: Path) -> None:
+def test_weights_of_other_networks_are_refused(saved: Path, tiny_recipe: Recipe) -> None:
+    values = tiny_recipe.model_dump()
+    values["networks"]["element_features"] += 1
+    save_file(load_file(saved / MODEL), saved / MODEL, metadata={"recipe": json.dumps(values)})
     record = read_json(saved / RECORD)
-    record["recipe"]["networks"]["element_features"] += 1
+    record["sha256"][MODEL] = sha256_of_file(saved / MODEL)
     write_json(saved / RECORD, record)
     with pytest.raises(DamagedFileError, match="does not fit the networks of its recipe"):
         Model.load(saved)
