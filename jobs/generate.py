@@ -21,7 +21,7 @@ import ray.data
 from crystalforge.catalog.shards import ShardManifest, write_shard
 from crystalforge.errors import CrystalforgeError, GenerationError, ModelNotFoundError
 from crystalforge.files import exclusive, read_json, sha256_of_file, storage_errors, utc_now, write_json
-from crystalforge.generation.plan import Balance, GenerationPlan, Shard, share_out
+from crystalforge.generation.plan import Balance, GenerationPlan, Shard, check_count, share_out
 from crystalforge.home import Home
 from crystalforge.jobs.cluster import connected
 from crystalforge.jobs.trained_models import TrainedModels, find_models
@@ -65,6 +65,7 @@ def plan_generation(
         UsageError: the count is not positive.
         ModelNotFoundError: a space group has no model.
     """
+    check_count(count)
     wanted = models.choose(space_groups)
     weights = {number: models.counts[number] if balance is Balance.TRAINING else 1 for number in wanted}
     counts = share_out(count, weights)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from small_training import GROUPS, small_recipe
 
 from crystalforge.dataset import build_dataset, find_dataset
 from crystalforge.home import Home
+from crystalforge.jobs.train_all import TrainingSummary, train_all
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_VARIABLE = "CRYSTALFORGE_SHARED"
@@ -64,3 +67,20 @@ def bundled_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def bundled_materials(bundled_home: Home) -> pa.Table:
     """The bundled crystals, schema ``materials``."""
     return find_dataset(bundled_home).materials()
+
+
+@pytest.fixture(scope="session")
+def trained(
+    bundled_home: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
+) -> tuple[Home, TrainingSummary]:
+    """A home with a finished training of space groups 225 and 62."""
+    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("trained") / "home"))
+    summary = train_all(home, find_dataset(home), small_recipe(), seed=3, space_groups=GROUPS)
+    return home, summary
+
+
+@pytest.fixture
+def trained_home(trained: tuple[Home, TrainingSummary], tmp_path: Path) -> Home:
+    """A copy of the trained home that a test may change; without the MLflow store."""
+    ignore = shutil.ignore_patterns("mlflow", "generations")
+    return Home.locate(shutil.copytree(trained[0].path, tmp_path / "home", ignore=ignore))

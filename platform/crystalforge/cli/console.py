@@ -54,6 +54,14 @@ def show_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def json_of(summary: Any) -> Any:
+    """A summary's dataclass as JSON has it: paths as texts, keys as texts."""
+    import dataclasses
+    import json
+
+    return json.loads(json.dumps(dataclasses.asdict(summary), default=str))
+
+
 def note(message: str) -> None:
     """Say something on stderr that is not a result."""
     typer.echo(message, err=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
 BALANCES = ("training", "equal")
@@ -61,18 +62,14 @@ def generate(
             shard_size=shard_size,
             min_contact_ratio=min_contact_ratio,
         )
-    typer.echo(
+    note(
         f"Generation {plan.generation_id}: {plan.count} samples of {len(plan.counts)} space groups from training "
-        f"{plan.training_id}.",
-        err=True,
+        f"{plan.training_id}."
     )
     with progress("samples", plan.count) as update:
         summary = run(where, plan, progress=lambda done, _, accepted: update(done, f"accepted {accepted / done:.1%}"))
     if as_json:
-        import dataclasses
-        import json
-
-        typer.echo(json.dumps(dataclasses.asdict(summary), default=str))
+        show_json(json_of(summary))
         return
     typer.echo(
         f"Generation {summary.generation_id}: {summary.rows} rows, {summary.accepted} accepted "

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 import typer
 
 SECONDS_BETWEEN_LINES = 10.0
 
-Update = Callable[[int, str], None]
-"""Takes how much is done and a word on it."""
+
+class Update(Protocol):
+    """Tells how much is done."""
+
+    def __call__(self, done: int, note: str = "", total: int | None = None) -> None:
+        """So much is done; with a word on it, and the amount of work in all where that was not known before."""
 
 
 @contextlib.contextmanager
@@ -21,7 +26,7 @@ def progress(what: str, total: int) -> Iterator[Update]:
 
     Args:
         what: name of the work.
-        total: amount of work; done when an update reaches it.
+        total: amount of work, 0 if it is not known yet; done when an update reaches it.
     """
     with _bar(what, total) if sys.stderr.isatty() else _lines(what, total) as update:
         yield update
@@ -48,19 +53,25 @@ def _bar(what: str, total: int) -> Iterator[Update]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as display:
-        task = display.add_task(what, total=total, note="")
-        yield lambda done, note: display.update(task, completed=done, note=note)
+        task = display.add_task(what, total=total or None, note="")
+
+        def update(done: int, note: str = "", total: int | None = None) -> None:
+            display.update(task, completed=done, note=note, total=total)
+
+        yield update
 
 
 @contextlib.contextmanager
 def _lines(what: str, total: int) -> Iterator[Update]:
-    last_line = -SECONDS_BETWEEN_LINES
+    last_line = time.monotonic()
+    in_all = total
 
-    def update(done: int, note: str) -> None:
-        nonlocal last_line
-        if done < total and time.monotonic() - last_line < SECONDS_BETWEEN_LINES:
+    def update(done: int, note: str = "", total: int | None = None) -> None:
+        nonlocal last_line, in_all
+        in_all = total or in_all
+        if done < in_all and time.monotonic() - last_line < SECONDS_BETWEEN_LINES:
             return
         last_line = time.monotonic()
-        typer.echo(f"{what}: {done}/{total} {note}".rstrip(), err=True)
+        typer.echo(f"{what}: {done}/{in_all} {note}".rstrip(), err=True)
 
     yield update

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystalforge.cli.console import add_row, json_of, new_table, note, show_json, show_table
 from crystalforge.cli.options import HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
 if TYPE_CHECKING:
@@ -54,17 +55,16 @@ def train_all(
     with progress("generator steps", n_groups * n_steps) as update:
 
         def started(training_id: str, missing: list[int], done: list[int]) -> None:
-            typer.echo(
+            note(
                 f"Training {training_id} on {chosen_dataset.dataset_id}: {len(missing)} space groups to train, "
-                f"{len(done)} trained already.",
-                err=True,
+                f"{len(done)} trained already."
             )
             steps_done.update(dict.fromkeys(done, n_steps))
 
         def epoch_ended(space_group_number: int, generator_steps: int, terms: dict[str, float]) -> None:
             steps_done[space_group_number] = generator_steps
-            note = f"{space_group_number}: accepted {terms['accepted_share']:.0%}"
-            update(sum(steps_done.values()), f"{note} (noise {terms['accepted_share_null']:.0%})")
+            word = f"{space_group_number}: accepted {terms['accepted_share']:.0%}"
+            update(sum(steps_done.values()), f"{word} (noise {terms['accepted_share_null']:.0%})")
 
         summary = run(
             where,
@@ -86,27 +86,25 @@ def train_all(
 
 def _show(summary: TrainingSummary, *, as_json: bool) -> None:
     if as_json:
-        _show_json(summary)
+        show_json(json_of(summary))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("space group", "crystals", "steps", "start (s)", "training (s)", "end (s)", "model")
+    numbers = ("space group", "crystals", "steps", "start (s)", "training (s)", "end (s)")
+    table = new_table("", *numbers, "model", right=numbers)
     for record in sorted(summary.trained, key=lambda record: record["space_group_number"]):
         seconds = record["seconds"]
-        cells = [record["space_group_number"], record["n_materials"], record["generator_steps"]]
-        cells += [seconds["start"], seconds["loop"], seconds["end"], record["model_checksum"][:12]]
-        table.add_row(*(str(cell) for cell in cells))
+        add_row(
+            table,
+            record["space_group_number"],
+            record["n_materials"],
+            record["generator_steps"],
+            seconds["start"],
+            seconds["loop"],
+            seconds["end"],
+            record["model_checksum"][:12],
+        )
     if summary.trained:
-        Console().print(table)
+        show_table(table)
     typer.echo(
         f"Training {summary.training_id}: {len(summary.trained)} space groups trained in {summary.seconds:.0f} s, "
         f"{len(summary.already_trained)} were trained already, {len(summary.failed)} failed."
     )
-
-
-def _show_json(summary: TrainingSummary) -> None:
-    import dataclasses
-    import json
-
-    typer.echo(json.dumps(dataclasses.asdict(summary), default=str))

@@ -103,14 +103,23 @@ def _keyed(values: Mapping[int, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in sorted(values.items())}
 
 
+def check_count(count: int) -> None:
+    """Refuse a count that is not positive.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if count <= 0:
+        raise UsageError(f"--count must be a positive number of samples, got {count}.")
+
+
 def share_out(count: int, weights: Mapping[int, float]) -> dict[int, int]:
     """Share a count among space groups by weight, largest remainder first; the shares add up to the count.
 
     Raises:
         UsageError: the count is not positive.
     """
-    if count <= 0:
-        raise UsageError(f"--count must be a positive number of samples, got {count}.")
+    check_count(count)
     total = sum(weights.values())
     exact = {number: count * weight / total for number, weight in weights.items()}
     counts = {number: int(share) for number, share in exact.items()}
