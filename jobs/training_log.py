@@ -10,6 +10,7 @@ from crystalforge.files import read_json, read_lines, write_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import Home
 from crystalforge.jobs.train_group import DISTRIBUTIONS, MODEL_RECORD, PROGRESS, group_folder_name
+from crystalforge.symmetry import space_group
 from crystalforge.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 RUNS = "mlflow_runs.json"
 """What the store holds of a training: it survives restarts of the command and failures of the store."""
+SUMMARY_TERMS = ("accepted_share", "accepted_share_null", "wasserstein_distance")
+"""Terms that the parent run holds too, as ``accepted_share/225``: all groups side by side in one chart."""
 CHECKPOINT_ARTIFACT = "checkpoint"
 FIGURE_ARTIFACT = "distributions.png"
 
@@ -74,7 +77,8 @@ class TrainingLog:
         known = self.runs["children"].get(key)
         if known and self.tracker.continue_run(known):
             return
-        made = self.tracker.start_run(group_folder_name(number), params, tags, self.runs["parent"])
+        name = f"{number} {space_group(number).international_symbol}"
+        made = self.tracker.start_run(name, params, tags, self.runs["parent"])
         if made:
             self.runs["children"][key] = made
             self.runs["epochs_sent"][key] = 0
@@ -99,7 +103,10 @@ class TrainingLog:
         if not run_id or not new:
             return
         points = [(line["generator_steps"], line["time"], line["terms"]) for line in new.values()]
-        if self.tracker.log_metrics(run_id, points):
+        summary = [
+            (step, time, {f"{term}/{key}": terms[term] for term in SUMMARY_TERMS}) for step, time, terms in points
+        ]
+        if self.tracker.log_metrics(run_id, points) and self.tracker.log_metrics(self.runs["parent"], summary):
             self.runs["epochs_sent"][key] = max(new)
             self._save()
 

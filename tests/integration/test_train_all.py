@@ -71,6 +71,9 @@ def test_mlflow_holds_a_parent_and_a_child_for_each_group(trained: tuple[Home, T
     (parent,) = runs["parents"]
     assert len(runs["children"]) == len(GROUPS)
     assert parent.info.status == "FINISHED"
+    terms = ("accepted_share", "accepted_share_null", "wasserstein_distance")
+    assert set(parent.data.metrics) == {f"{term}/{number}" for term in terms for number in GROUPS}
+    assert {run.info.run_name for run in runs["children"]} == {"225 Fm-3m", "62 Pnma"}
     client = MlflowClient(summary.tracking_uri)
     dataset = find_dataset(home)
     for run in runs["children"]:
