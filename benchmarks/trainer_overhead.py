@@ -47,27 +47,32 @@ def _run_trainer(name: str, storage: str) -> dict[str, float]:
 
 
 def _watch(cpu_seconds: dict[tuple[int, str], float], stop: threading.Event) -> None:
-    """Note the CPU time of every process of Ray's, under the name it has last."""
-    names: dict[int, str] = {}
+    """Note the CPU time of every process of Ray's."""
     while not stop.wait(0.1):
         for process in psutil.Process().children(recursive=True):
             try:
-                title = process.cmdline()[0].split(".")[0].split("/")[-1]
-                times = process.cpu_times()
-            except (psutil.Error, IndexError):
+                command, times = process.cmdline(), process.cpu_times()
+            except psutil.Error:
                 continue
-            if title.startswith("ray::") and title != "ray::IDLE":
-                names[process.pid] = title.removeprefix("ray::")
-            cpu_seconds[process.pid, names.get(process.pid, "other")] = times.user + times.system
+            if command:
+                cpu_seconds[process.pid, _kind(command)] = times.user + times.system
+
+
+def _kind(command: list[str]) -> str:
+    """Name of an actor or task (Ray writes it over the command), or of the program or script."""
+    if command[0].startswith("ray::"):
+        return command[0].removeprefix("ray::").split(".")[0]
+    scripts = [part for part in command if part.endswith(".py")]
+    return (scripts[0] if scripts else command[0]).split("/")[-1]
 
 
 def _child(n_trainers: int, ours: bool) -> None:
     """One measurement, in a process of its own: Ray reads its environment at start."""
     import ray
 
-    from crystalforge.jobs.cluster import ENVIRONMENT, TRAINER_SLOT
+    from crystalforge.jobs.cluster import ENVIRONMENT, LOCAL_ENVIRONMENT, TRAINER_SLOT
 
-    os.environ |= ENVIRONMENT if ours else {"RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= ENVIRONMENT | LOCAL_ENVIRONMENT if ours else {"RAY_USAGE_STATS_ENABLED": "0"}
     n_cpus = os.cpu_count() or 1
     ray.init(
         num_cpus=n_cpus,
@@ -89,8 +94,11 @@ def _child(n_trainers: int, ours: bool) -> None:
     stop.set()
     watcher.join()
     by_kind: dict[str, float] = defaultdict(float)
-    for (_, kind), seconds in cpu_seconds.items():
-        by_kind[kind] += seconds / n_trainers
+    counted: dict[int, float] = defaultdict(float)
+    # A process that changed its name counts under each name for the time that it had it.
+    for (pid, kind), seconds in sorted(cpu_seconds.items(), key=lambda item: item[1]):
+        by_kind[kind] += (seconds - counted[pid]) / n_trainers
+        counted[pid] = seconds
     medians = {key: statistics.median(result[key] for result in results) for key in results[0]}
     print(json.dumps({**medians, "wall_per_trainer_s": wall / n_trainers, "cpu_s": by_kind}))
 

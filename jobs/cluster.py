@@ -60,7 +60,15 @@ def connected(*, num_cpus: int | None = None) -> Iterator[None]:
         ray.shutdown()
 
 
+LOCAL_ENVIRONMENT = {
+    # A machine of one's own is not taken away; the watcher is a process for each trainer.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
+
+
 def _start_local(num_cpus: int) -> None:
+    for name, value in LOCAL_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     ray.init(
         num_cpus=num_cpus,
         resources={TRAINER_SLOT: 1},
