@@ -87,13 +87,12 @@ def load_plan(home: Home, generation_id: str) -> GenerationPlan:
     Raises:
         GenerationError: there is none of that name.
     """
-    path = home.generations / generation_id / GENERATION_RECORD
-    if not path.is_file():
-        known = sorted(record.parent.name for record in home.generations.glob(f"*/{GENERATION_RECORD}"))
+    known = {record.parent.name: record for record in sorted(home.generations.glob(f"*/{GENERATION_RECORD}"))}
+    if generation_id not in known:
         raise GenerationError(
             f"No generation '{generation_id}' in {home.generations}: it has {', '.join(known) or 'none'}."
         )
-    return GenerationPlan.from_json(read_json(path))
+    return GenerationPlan.from_json(read_json(known[generation_id]))
 
 
 def generate(

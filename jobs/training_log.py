@@ -128,13 +128,14 @@ class TrainingLog:
 
     def _keep_model(self, number: int, run_id: str, record: dict[str, Any]) -> bool:
         """Whether the store took all of it."""
+        from crystalforge.gan.checkpoint import model_files
         from crystalforge.generation.distributions import draw_distributions
 
         group = self.folder / group_folder_name(number)
         figure = draw_distributions(read_json(group / DISTRIBUTIONS), f"Space group {number}: sampled, real and noise")
         tags = {"model_checksum": record["model_checksum"], "training_id": self.training_id}
         return bool(
-            self.tracker.log_files(run_id, group / record["checkpoint"], CHECKPOINT_ARTIFACT)
+            self.tracker.log_files(run_id, model_files(group / record["checkpoint"]), CHECKPOINT_ARTIFACT)
             and self.tracker.log_figure(run_id, figure, FIGURE_ARTIFACT)
             and self.tracker.register_model(number, run_id, CHECKPOINT_ARTIFACT, tags)
         )

@@ -83,6 +83,7 @@ class Tracker:
                 os.environ.setdefault(name, value)
             from mlflow.tracking import MlflowClient
 
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # tells of every table it makes
             self.home.mlflow.mkdir(parents=True, exist_ok=True)
             self._client = MlflowClient(tracking_uri=self.uri)
         return self._client
@@ -132,9 +133,10 @@ class Tracker:
         return True
 
     @_harmless
-    def log_files(self, run_id: str, folder: Path, artifact_path: str) -> bool:
-        """Keep the files of a folder as artifacts of a run."""
-        self.client.log_artifacts(run_id, str(folder), artifact_path)
+    def log_files(self, run_id: str, files: Iterable[Path], artifact_path: str) -> bool:
+        """Keep files as artifacts of a run."""
+        for file in files:
+            self.client.log_artifact(run_id, str(file), artifact_path)
         return True
 
     @_harmless

@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
@@ -24,7 +23,7 @@ from crystalforge.dataset.sources import Progress, Source, open_source
 from crystalforge.dataset.standardise import SYMPREC
 from crystalforge.dataset.store import Dataset, find_dataset, list_datasets
 from crystalforge.errors import SourceError, UsageError
-from crystalforge.files import exclusive, fingerprint, sha256_of_file, write_atomically, write_json
+from crystalforge.files import exclusive, fingerprint, sha256_of_file, utc_now, write_atomically, write_json
 from crystalforge.home import Home
 from crystalforge.schemas import MATERIALS
 from crystalforge.symmetry import SPACE_GROUPS, hall_number_of
@@ -33,7 +32,7 @@ CURATION_VERSION = 1
 """Goes up with each change that makes other materials of the same source."""
 PACKAGES = ("crystalforge", "spglib", "pymatgen", "numpy", "pyarrow")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def build_or_find(
     with exclusive(home.datasets / f".build-{chosen_name}-{request}", f"The build of dataset {chosen_name}"):
         existing = next((found for found in list_datasets(home) if found.request == request), None)
         if existing is not None:
-            _log.info("dataset=%s event=exists", existing.dataset_id)
+            logger.info("dataset=%s event=exists", existing.dataset_id)
             return BuildOutcome(find_dataset(home, existing.dataset_id).manifest, was_built=False)
         columns, unread = opened.read(limits or ParserLimits(), progress)
         curated = curate(columns, groups)
@@ -158,10 +157,10 @@ def _commit(
             exclusion_counts=count_reasons(exclusions),
             exclusions_checksum=sha256_of_file(folder / EXCLUSIONS_FILE),
             versions={package: version(package) for package in PACKAGES},
-            created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            created_at=utc_now(),
         )
         write_json(folder / MANIFEST_FILE, manifest.to_json())
-    _log.info("dataset=%s materials=%d exclusions=%d event=built", dataset_id, table.num_rows, len(exclusions))
+    logger.info("dataset=%s materials=%d exclusions=%d event=built", dataset_id, table.num_rows, len(exclusions))
     return BuildOutcome(manifest, was_built=True)
 
 

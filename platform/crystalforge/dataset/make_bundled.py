@@ -48,7 +48,7 @@ MATMINER = "matminer==0.3.6"
 MATBENCH_MEMBER = "crystal_toolkit/apps/examples/matbench_dielectric.json.gz"
 MATMINER_TABLES = ("flla_2015", "elastic_tensor", "dielectric_constant", "piezoelectric_tensor")
 """In the order of preference where two hold the same formula and group: those with energies first, matbench last."""
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def main() -> None:
             _download(packages)
         table = bundled_table(packages)
     write_atomically(arguments.output, lambda path: write_parquet(table, path))
-    _log.info("file=%s rows=%d bytes=%d", arguments.output, table.num_rows, arguments.output.stat().st_size)
+    logger.info("file=%s rows=%d bytes=%d", arguments.output, table.num_rows, arguments.output.stat().st_size)
 
 
 def _download(folder: Path) -> None:
@@ -115,8 +115,8 @@ def bundled_table(packages: Path) -> pa.Table:
             exclusions.append(Exclusion(raw.origin, error.reason, error.detail))
     columns = columns_of(parsed)
     curated = curate(columns, SPACE_GROUPS)
-    _log.info("structures=%d fit=%d", len(parsed) + len(exclusions), len(curated.batch))
-    _log.info("left_out=%s", count_reasons([*exclusions, *curated.exclusions]))
+    logger.info("structures=%d fit=%d", len(parsed) + len(exclusions), len(curated.batch))
+    logger.info("left_out=%s", count_reasons([*exclusions, *curated.exclusions]))
     return _unique_rows(columns, curated)
 
 

@@ -99,6 +99,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 _REPAIR = "Remove this folder and run the same `platform train-all` again to make it anew."
 
 
+def model_files(folder: Path) -> list[Path]:
+    """The files of a checkpoint that sampling needs; the state of the training is five times as large."""
+    return [folder / MODEL, folder / RECORD]
+
+
 def load_generator(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> tuple[Generator, dict[str, Tensor]]:
     """The trained generator, ready to sample, and the statistics of its training crystals."""
     tensors = _read_tensors(checkpoint.folder / MODEL)
