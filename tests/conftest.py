@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from small_training import GROUPS, small_recipe
 from crystalforge.dataset import build_dataset, find_dataset
 from crystalforge.home import Home
 from crystalforge.jobs.train_all import TrainingSummary, train_all
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every program they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_VARIABLE = "CRYSTALFORGE_SHARED"

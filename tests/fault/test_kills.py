@@ -44,7 +44,7 @@ def _kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool], sent
     process.send_signal(sent)
     process.wait(60)
     process.communicate()
-    psutil.wait_procs(family, timeout=20)
+    psutil.wait_procs(family, timeout=10)
 
 
 def _finish(*arguments: object) -> str:
