@@ -2,10 +2,10 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-CRYSTALFORGE_HOME ?= crystalforge-home
+DEMO_HOME := crystalforge-demo
 CRYSTALFORGE_SHARED ?= ../shared
 COUNT ?= 50000
-export CRYSTALFORGE_HOME CRYSTALFORGE_SHARED
+export CRYSTALFORGE_SHARED
 
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
@@ -17,7 +17,7 @@ help:
 	@echo "make test    set up, then all tests"
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make format  let ruff format the code"
-	@echo "make clean   remove the environment and the demo's home"
+	@echo "make clean   remove the environment, builds and the demo's home ($(DEMO_HOME))"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crystalforge needs Python 3.11 or newer; choose one by PYTHON=…")'
@@ -36,6 +36,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
 
+demo: export CRYSTALFORGE_HOME := $(DEMO_HOME)
 demo: $(VENV)/.installed
 	$(PLATFORM) dataset build bundled
 	$(PLATFORM) train-all --recipe quick --dataset bundled
@@ -44,8 +45,8 @@ demo: $(VENV)/.installed
 	  round(median(min_contact_ratio), 3) AS median_contact, arg_min(formula, abs(min_contact_ratio - 1)) AS example \
 	  FROM candidates GROUP BY ALL ORDER BY candidates DESC"
 	@echo
-	@echo "Training runs in MLflow:   $(PLATFORM) ui          (home: $(CRYSTALFORGE_HOME))"
-	@echo "Your own questions:        $(PLATFORM) sql \"SELECT * FROM candidates LIMIT 5\""
+	@echo "Training runs in MLflow:   $(PLATFORM) ui --home $(DEMO_HOME)"
+	@echo "Your own questions:        $(PLATFORM) sql --home $(DEMO_HOME) \"SELECT * FROM candidates LIMIT 5\""
 
 test: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest
@@ -65,4 +66,4 @@ format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format
 
 clean:
-	rm -rf $(VENV) build $(CRYSTALFORGE_HOME)
+	rm -rf $(VENV) build $(DEMO_HOME)

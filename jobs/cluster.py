@@ -70,6 +70,7 @@ def _start_local(num_cpus: int) -> None:
     for name, value in LOCAL_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     ray.init(
+        address="local",  # not a cluster that somebody started on this machine: that one is asked for by RAY_ADDRESS
         num_cpus=num_cpus,
         resources={TRAINER_SLOT: 1},
         include_dashboard=False,

@@ -7,10 +7,11 @@ own file. (Ray Data's own Parquet writer doubles the rows of a second run and le
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,20 @@ import ray
 import ray.data
 
 from crystalforge.catalog.shards import ShardManifest, write_shard
-from crystalforge.errors import CrystalforgeError, GenerationError, ModelNotFoundError
-from crystalforge.files import exclusive, read_json, sha256_of_file, storage_errors, utc_now, write_json
+from crystalforge.errors import CrystalforgeError, DamagedFileError, GenerationError, ModelNotFoundError, UsageError
+from crystalforge.files import (
+    TEMPORARY_SUFFIX,
+    exclusive,
+    read_record,
+    sha256_of_file,
+    storage_errors,
+    utc_now,
+    write_json,
+)
 from crystalforge.generation.plan import Balance, GenerationPlan, Shard, check_count, share_out
 from crystalforge.home import Home
 from crystalforge.jobs.cluster import connected
+from crystalforge.jobs.resources import gpu_share
 from crystalforge.jobs.trained_models import TrainedModels, find_models
 
 logger = logging.getLogger(__name__)
@@ -66,6 +76,8 @@ def plan_generation(
         ModelNotFoundError: a space group has no model.
     """
     check_count(count)
+    if not (math.isfinite(min_contact_ratio) and min_contact_ratio >= 0):
+        raise UsageError(f"--min-contact-ratio must be a number from 0, got {min_contact_ratio}.")
     wanted = models.choose(space_groups)
     weights = {number: models.counts[number] if balance is Balance.TRAINING else 1 for number in wanted}
     counts = share_out(count, weights)
@@ -92,7 +104,14 @@ def load_plan(home: Home, generation_id: str) -> GenerationPlan:
         raise GenerationError(
             f"No generation '{generation_id}' in {home.generations}: it has {', '.join(known) or 'none'}."
         )
-    return GenerationPlan.from_json(read_json(known[generation_id]))
+    path = known[generation_id]
+    plan = GenerationPlan.from_json(read_record(path, [field.name for field in fields(GenerationPlan)]))
+    if plan.generation_id != generation_id:
+        raise DamagedFileError(
+            f"{path} is damaged: expected the plan of generation {generation_id}, got that of {plan.generation_id}. "
+            "Restore it, or plan the generation anew."
+        )
+    return plan
 
 
 def generate(
@@ -114,6 +133,8 @@ def generate(
     with exclusive(folder, f"The generation {plan.generation_id}"):
         if not (folder / GENERATION_RECORD).is_file():
             write_json(folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now(), "versions": _versions()})
+        for left_over in folder.rglob(f"*{TEMPORARY_SUFFIX}"):  # of a process that was killed
+            left_over.unlink(missing_ok=True)
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
         lines = {
@@ -185,21 +206,25 @@ def _draw_all(
             fn_constructor_args=(str(folder), plan.to_json(), models),
             compute=ray.data.ActorPoolStrategy(size=n_workers),
             num_cpus=WORKER_CPUS,
-            num_gpus=min(1.0, cluster.get("GPU", 0) / n_workers) or None,
+            num_gpus=gpu_share(cluster.get("GPU", 0), n_workers) or None,
         )
+        failed = []
         try:
             for line in lines.iter_rows():
                 if line["error"]:
-                    raise GenerationError(
-                        f"Shard {line['file']} of generation {plan.generation_id}: {line['error']} "
-                        "What is done is kept; the same command draws the rest."
-                    )
-                yield {key: value for key, value in line.items() if key != "error"}
+                    failed.append(line)
+                else:
+                    yield {key: value for key, value in line.items() if key != "error"}
         except ray.exceptions.RayError as error:
             raise GenerationError(
                 f"Ray gave up on generation {plan.generation_id}: {str(error).strip().splitlines()[-1]} "
                 "What is done is kept; the same command draws the rest."
             ) from error
+    if failed:
+        raise GenerationError(
+            f"{len(failed)} shards of generation {plan.generation_id} failed, the first of them {failed[0]['file']}: "
+            f"{failed[0]['error']} All others are kept; the same command tries these again."
+        )
 
 
 class ShardWorker:

@@ -72,7 +72,7 @@ def plan_resources(cluster: Mapping[str, float], n_groups: int, asked: TrainerRe
             f"The Ray cluster declares no '{TRAINER_SLOT}' resource, which keeps waiting trainers from holding "
             f"processes. Start its head with `ray start --head --resources '{{\"{TRAINER_SLOT}\": 1}}'`."
         )
-    wanted = asked or TrainerResources(gpu=_gpu_share(cluster.get("GPU", 0), n_groups))
+    wanted = asked or TrainerResources(gpu=gpu_share(cluster.get("GPU", 0), n_groups))
     amounts = {kind: amount for kind, amount in (("CPU", wanted.cpu), ("GPU", wanted.gpu)) if amount > 0}
     concurrency = min(int(cluster.get(kind, 0) / amount + SMALLEST_SHARE) for kind, amount in amounts.items())
     if concurrency < 1:
@@ -83,8 +83,9 @@ def plan_resources(cluster: Mapping[str, float], n_groups: int, asked: TrainerRe
     return Share(amounts, max(SMALLEST_SHARE, math.floor(1e4 / concurrency) / 1e4), concurrency)
 
 
-def _gpu_share(n_gpus: float, n_groups: int) -> float:
+def gpu_share(n_gpus: float, n_workers: int) -> float:
+    """Share of a GPU for each of n workers: a whole one, or a fraction when the workers outnumber the GPUs."""
     if n_gpus < 1:
         return 0.0
-    per_gpu = math.ceil(n_groups / n_gpus)
+    per_gpu = math.ceil(n_workers / n_gpus)
     return math.floor(1e4 / per_gpu) / 1e4

@@ -14,17 +14,19 @@ import ray
 from crystalforge.dataset import Dataset
 from crystalforge.dataset.manifest import MATERIALS_FILE
 from crystalforge.errors import TrainingError, UsageError
-from crystalforge.files import exclusive, fingerprint, read_json, utc_now, write_json
+from crystalforge.files import exclusive, fingerprint, read_record, utc_now, write_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import Home
 from crystalforge.jobs.cluster import TRAINER_SLOT, connected
 from crystalforge.jobs.resources import TrainerResources, plan_resources
 from crystalforge.jobs.train_group import MODEL_RECORD, GroupJob, group_folder_name, train_group
 from crystalforge.jobs.training_log import TrainingLog
+from crystalforge.symmetry import CrystalSystem, crystal_system_of
 
 logger = logging.getLogger(__name__)
 
 TRAINING_RECORD = "training.json"
+FREE_ANGLES = (CrystalSystem.TRICLINIC, CrystalSystem.MONOCLINIC)
 POLL_SECONDS = 0.5
 MINIMUM_MATERIALS = 2
 """A space group of a single crystal teaches nothing but that crystal."""
@@ -100,20 +102,27 @@ def train_all(
         failed: dict[int, str] = {}
         unsettled = log.unsettled(done)
         if missing or unsettled:
-            log.open(recipe, dataset, seed, missing + unsettled)
-            for number in unsettled:
-                log.settle(number)
-            if missing:
-                trained, failed = _train_missing(folder, training_id, dataset, recipe, seed, missing, resources, log)
-            log.close(failed)
+            with log.opened(recipe, dataset, seed, missing + unsettled):
+                for number in unsettled:
+                    log.settle(number)
+                if missing:
+                    trained, failed = _train_missing(
+                        folder, training_id, dataset, recipe, seed, missing, resources, log
+                    )
     return TrainingSummary(training_id, folder, trained, done, failed, log.tracker.uri, time.time() - started)
 
 
 def _wanted_groups(dataset: Dataset, space_groups: Sequence[int] | None) -> list[int]:
     counts = dataset.manifest.counts
     wanted = list(dict.fromkeys(space_groups)) if space_groups else sorted(counts)
+    free_angles = [number for number in wanted if crystal_system_of(number) in FREE_ANGLES]
+    if free_angles:
+        raise UsageError(
+            f"Space groups {free_angles} are triclinic or monoclinic: expected groups whose cell angles are fixed, as "
+            "the model draws lengths only. Choose others with --space-groups."
+        )
     poor = {number: counts.get(number, 0) for number in wanted if counts.get(number, 0) < MINIMUM_MATERIALS}
-    if space_groups and poor:
+    if poor and (space_groups or len(poor) == len(wanted)):
         have = ", ".join(f"{number} ({n})" for number, n in sorted(counts.items()))
         lacking = ", ".join(f"{number} has {n}" for number, n in poor.items())
         raise UsageError(
@@ -208,5 +217,4 @@ def read_training_record(folder: Path) -> dict[str, Any]:
     path = folder / TRAINING_RECORD
     if not path.is_file():
         raise TrainingError(f"{folder} is no training: expected {TRAINING_RECORD} in it.")
-    record: dict[str, Any] = read_json(path)
-    return record
+    return read_record(path, ("training_id", "dataset_id", "space_groups", "counts"))

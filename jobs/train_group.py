@@ -170,7 +170,9 @@ def evaluation_seed(job: GroupJob, epoch: int) -> np.random.SeedSequence:
 
 def _materials(job: GroupJob) -> pa.Table:
     check_sha256(
-        Path(job.materials_path), job.dataset_checksum, "Build the dataset again with `platform dataset build`."
+        Path(job.materials_path),
+        job.dataset_checksum,
+        "Run the same `platform dataset build` again to make it anew.",
     )
     return parquet.read_table(job.materials_path, filters=[("space_group_number", "=", job.space_group_number)])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crystalforge.errors import ModelNotFoundError
-from crystalforge.files import read_json
+from crystalforge.files import read_record
 from crystalforge.home import Home
 from crystalforge.jobs.train_all import TRAINING_RECORD, read_training_record
 from crystalforge.jobs.train_group import MODEL_RECORD, group_folder_name
@@ -79,5 +79,5 @@ def _read(folder: Path) -> TrainedModels:
     for number in counts:
         path = folder / group_folder_name(number) / MODEL_RECORD
         if path.is_file():
-            records[number] = read_json(path)
+            records[number] = read_record(path, ("checkpoint", "model_checksum", "finished_at"))
     return TrainedModels(record["training_id"], record["dataset_id"], folder, counts, records)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ from crystalforge.gan.recipe import Recipe
 from crystalforge.home import Home
 from crystalforge.jobs.train_group import DISTRIBUTIONS, MODEL_RECORD, PROGRESS, group_folder_name
 from crystalforge.symmetry import space_group
-from crystalforge.tracking import Tracker
+from crystalforge.tracking import RunStatus, Tracker
 
 if TYPE_CHECKING:
     from crystalforge.jobs.train_all import Progress
@@ -45,6 +47,8 @@ class TrainingLog:
         }
         self.lines_read: dict[int, int] = {}
         self.groups: list[int] = []
+        self.running: set[int] = set()
+        self.any_failed = False
 
     def _known_runs(self) -> dict[str, Any] | None:
         path = self.folder / RUNS
@@ -58,9 +62,26 @@ class TrainingLog:
         """Which trained groups the store does not hold: it failed, or the command was stopped before."""
         return [number for number in groups if number not in self.runs["settled"]]
 
-    def open(self, recipe: Recipe, dataset: Dataset, seed: int, groups: list[int]) -> None:
-        """Make the parent run and a child for each group, or continue those of an earlier command."""
+    @contextlib.contextmanager
+    def opened(self, recipe: Recipe, dataset: Dataset, seed: int, groups: list[int]) -> Iterator[None]:
+        """Have a parent run and a child for each group, new or continued, as long as the ``with`` lasts.
+
+        Runs that have not ended when it is left by an exception are marked as killed.
+        """
+        self._open(recipe, dataset, seed, groups)
+        try:
+            yield
+        except BaseException:
+            for number in self.running:
+                if run_id := self.runs["children"].get(str(number)):
+                    self.tracker.end_run(run_id, RunStatus.KILLED)
+            self._end_parent(RunStatus.KILLED)
+            raise
+        self._end_parent(RunStatus.FAILED if self.any_failed else RunStatus.FINISHED)
+
+    def _open(self, recipe: Recipe, dataset: Dataset, seed: int, groups: list[int]) -> None:
         self.groups = groups
+        self.running = set(groups)
         params = _parameters(recipe, dataset, seed)
         tags = {"training_id": self.training_id}
         parent = self.runs["parent"]
@@ -106,7 +127,8 @@ class TrainingLog:
         summary = [
             (step, time, {f"{term}/{key}": terms[term] for term in SUMMARY_TERMS}) for step, time, terms in points
         ]
-        if self.tracker.log_metrics(run_id, points) and self.tracker.log_metrics(self.runs["parent"], summary):
+        parent = self.runs["parent"]
+        if self.tracker.log_metrics(run_id, points) and (not parent or self.tracker.log_metrics(parent, summary)):
             self.runs["epochs_sent"][key] = max(new)
             self._save()
 
@@ -121,8 +143,11 @@ class TrainingLog:
         if not run_id:
             return
         succeeded = "error" not in record
+        self.any_failed |= not succeeded
         kept = succeeded and self._keep_model(number, run_id, record)
-        if self.tracker.end_run(run_id, succeeded=succeeded) and kept:
+        ended = self.tracker.end_run(run_id, RunStatus.FINISHED if succeeded else RunStatus.FAILED)
+        self.running.discard(number)
+        if ended and kept and number not in self.runs["settled"]:
             self.runs["settled"].append(number)
             self._save()
 
@@ -132,7 +157,11 @@ class TrainingLog:
         from crystalforge.generation.distributions import draw_distributions
 
         group = self.folder / group_folder_name(number)
-        figure = draw_distributions(read_json(group / DISTRIBUTIONS), f"Space group {number}: sampled, real and noise")
+
+        def figure() -> Any:
+            title = f"Space group {number}: sampled, real and noise"
+            return draw_distributions(read_json(group / DISTRIBUTIONS), title)
+
         tags = {"model_checksum": record["model_checksum"], "training_id": self.training_id}
         return bool(
             self.tracker.log_files(run_id, model_files(group / record["checkpoint"]), CHECKPOINT_ARTIFACT)
@@ -140,10 +169,9 @@ class TrainingLog:
             and self.tracker.register_model(number, run_id, CHECKPOINT_ARTIFACT, tags)
         )
 
-    def close(self, failed: dict[int, str]) -> None:
-        """End the parent run."""
+    def _end_parent(self, status: RunStatus) -> None:
         if self.runs["parent"]:
-            self.tracker.end_run(self.runs["parent"], succeeded=not failed)
+            self.tracker.end_run(self.runs["parent"], status)
 
 
 def _parameters(recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class RejectReason(StrEnum):
     VOLUME_OUT_OF_RANGE = "volume_out_of_range"
     """The volume per atom lies outside the window of the training crystals."""
     FAILED = "failed"
-    """The crystal raised an error; the log of the shard tells which."""
+    """The crystal raised an error, which the worker's log names."""
 
 
 SAMPLES = table_schema(
@@ -67,7 +67,7 @@ SAMPLES = table_schema(
         column(
             "space_group_found",
             pa.int16(),
-            "Space group by symmetry search at symprec 0.01 Å on the primitive cell; accepted, unique samples only",
+            "Space group by symmetry search (symprec 0.01 Å); of accepted crystals, the first in its shard",
             nullable=True,
         ),
     ],

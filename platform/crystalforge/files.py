@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -97,6 +97,20 @@ def read_json(path: Path) -> Any:
         raise DamagedFileError(
             f"{path} is damaged: expected JSON, got {len(content)} bytes that do not parse ({error})."
         ) from error
+
+
+def read_record(path: Path, keys: Iterable[str]) -> dict[str, Any]:
+    """Read a JSON object that has certain keys.
+
+    Raises:
+        StorageError: the file cannot be read.
+        DamagedFileError: it is not JSON, no object, or lacks a key.
+    """
+    record = read_json(path)
+    missing = sorted(set(keys) - set(record)) if isinstance(record, dict) else ["an object"]
+    if missing:
+        raise DamagedFileError(f"{path} is damaged: it lacks {', '.join(missing)}. Restore it or remove its folder.")
+    return dict(record)
 
 
 def append_line(path: Path, value: Any) -> None:

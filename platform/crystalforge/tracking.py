@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -28,8 +30,20 @@ CLIENT_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
 """MLflow's own defaults wait for minutes."""
+RETRY_SECONDS = 30.0
+"""After a failure the store is left alone for so long: each call to one that is gone waits for its time-out."""
 METRICS_PER_CALL = 1000
 """The store refuses more in one batch."""
+
+
+class RunStatus(StrEnum):
+    """How a run ended, in MLflow's words."""
+
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+    """The command was stopped; the same command continues the run."""
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +64,8 @@ def _harmless(call: Callable[Concatenate[Tracker, P], R]) -> Callable[Concatenat
 
     @wraps(call)
     def attempt(self: Tracker, *args: P.args, **kwargs: P.kwargs) -> R | None:
+        if time.monotonic() < self.silent_until:
+            return None
         try:
             return call(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the named boundary: tracking must not stop a training
@@ -61,6 +77,7 @@ def _harmless(call: Callable[Concatenate[Tracker, P], R]) -> Callable[Concatenat
                     error,
                 )
                 self.warned = True
+            self.silent_until = time.monotonic() + RETRY_SECONDS
             return None
 
     return attempt
@@ -73,6 +90,7 @@ class Tracker:
         self.home = home
         self.uri = tracking_uri(home)
         self.warned = False
+        self.silent_until = 0.0
         self._client: Any = None
 
     @property
@@ -108,8 +126,15 @@ class Tracker:
 
     @_harmless
     def continue_run(self, run_id: str) -> bool:
-        """Mark a run of an earlier command as running again; false comes back as ``None`` if the store lost it."""
-        self.client.update_run(run_id, status="RUNNING")
+        """Mark a run of an earlier command as running again; false if the store has lost it."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.update_run(run_id, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
         return True
 
     @_harmless
@@ -140,9 +165,9 @@ class Tracker:
         return True
 
     @_harmless
-    def log_figure(self, run_id: str, figure: Any, name: str) -> bool:
-        """Keep a matplotlib figure as an artifact of a run."""
-        self.client.log_figure(run_id, figure, name)
+    def log_figure(self, run_id: str, draw: Callable[[], Any], name: str) -> bool:
+        """Draw a matplotlib figure and keep it as an artifact of a run."""
+        self.client.log_figure(run_id, draw(), name)
         return True
 
     @_harmless
@@ -162,7 +187,7 @@ class Tracker:
         return str(version.version)
 
     @_harmless
-    def end_run(self, run_id: str, *, succeeded: bool) -> bool:
-        """Mark a run as finished or failed."""
-        self.client.set_terminated(run_id, "FINISHED" if succeeded else "FAILED")
+    def end_run(self, run_id: str, status: RunStatus) -> bool:
+        """Mark a run as finished, failed or killed."""
+        self.client.set_terminated(run_id, str(status))
         return True

@@ -10,7 +10,7 @@ import pytest
 
 from crystalforge.catalog.query import open_catalog
 from crystalforge.catalog.shards import ShardManifest
-from crystalforge.errors import BusyError, GenerationError, ModelNotFoundError, UsageError
+from crystalforge.errors import BusyError, DamagedFileError, GenerationError, ModelNotFoundError, UsageError
 from crystalforge.files import exclusive, read_json, sha256_of_file, write_json
 from crystalforge.generation.plan import Balance, GenerationPlan
 from crystalforge.home import Home
@@ -152,6 +152,25 @@ def test_equal_balance_draws_as_many_of_each(trained_home: Home) -> None:
     assert make_plan(trained_home, balance=Balance.EQUAL).counts == {225: 300, 62: 300}
     with pytest.raises(UsageError, match="--count must be a positive"):
         make_plan(trained_home, count=0)
+
+
+def test_a_contact_ratio_that_is_no_number_is_refused(trained_home: Home) -> None:
+    with pytest.raises(UsageError, match="--min-contact-ratio must be a number from 0, got nan"):
+        make_plan(trained_home, min_contact_ratio=float("nan"))
+
+
+def test_damaged_records_are_named(trained_home: Home) -> None:
+    folder = trained_home.generations / "g"
+    write_json(folder / "generation.json", {})
+    with pytest.raises(DamagedFileError, match=r"generation\.json is damaged: it lacks count, counts"):
+        load_plan(trained_home, "g")
+    write_json(folder / "generation.json", make_plan(trained_home).to_json())
+    with pytest.raises(DamagedFileError, match="expected the plan of generation g"):
+        load_plan(trained_home, "g")
+    models = find_models(trained_home)
+    write_json(models.folder / "space_group_number=62" / "model.json", {})
+    with pytest.raises(DamagedFileError, match=r"model\.json is damaged: it lacks checkpoint"):
+        find_models(trained_home)
 
 
 def test_an_unknown_generation_or_training_lists_what_there_is(trained_home: Home, tmp_path: Path) -> None:

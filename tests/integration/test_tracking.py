@@ -21,10 +21,10 @@ def _settle(home: Home, folder: Path) -> TrainingLog:
     record = read_json(folder / "training.json")
     log = TrainingLog(home, folder, record["training_id"], None)
     groups = log.unsettled([225, 62])
-    log.open(recipe_from_values(record["recipe_values"], "test"), find_dataset(home), record["seed"], groups)
-    for number in groups:
-        log.settle(number)
-    log.close({})
+    recipe = recipe_from_values(record["recipe_values"], "test")
+    with log.opened(recipe, find_dataset(home), record["seed"], groups):
+        for number in groups:
+            log.settle(number)
     return log
 
 
@@ -61,6 +61,26 @@ def test_a_run_that_the_store_lost_is_made_anew_with_all_its_epochs(
     log = _settle(trained_home, folder)
     client = MlflowClient(log.tracker.uri)
     assert len(client.get_metric_history(log.runs["children"]["62"], "generator_loss")) == 3
+
+
+def test_runs_of_a_stopped_command_are_marked_and_continued(
+    trained: tuple[Home, TrainingSummary], trained_home: Home
+) -> None:
+    folder = trained_home.trainings / trained[1].training_id
+    (folder / RUNS).unlink()
+    record = read_json(folder / "training.json")
+    log = TrainingLog(trained_home, folder, record["training_id"], None)
+    recipe = recipe_from_values(record["recipe_values"], "test")
+    with pytest.raises(KeyboardInterrupt), log.opened(recipe, find_dataset(trained_home), 3, [225, 62]):
+        log.settle(225)
+        raise KeyboardInterrupt
+    client = MlflowClient(log.tracker.uri)
+    statuses = {key: client.get_run(run_id).info.status for key, run_id in log.runs["children"].items()}
+    assert statuses == {"225": "FINISHED", "62": "KILLED"}
+    assert client.get_run(log.runs["parent"]).info.status == "KILLED"
+    again = _settle(trained_home, folder)
+    assert again.runs["children"] == log.runs["children"]
+    assert client.get_run(again.runs["children"]["62"]).info.status == "FINISHED"
 
 
 def test_an_interrupted_run_is_continued_not_repeated(

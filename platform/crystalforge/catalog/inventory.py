@@ -22,7 +22,7 @@ GROUP_PREFIX = "space_group_number="
 class CommittedDataset:
     """A dataset whose manifest was written, which is its commit."""
 
-    REPAIR: ClassVar[str] = "Build it again with `platform dataset build`."
+    REPAIR: ClassVar[str] = "Run the same `platform dataset build` again to make it anew."
 
     folder: Path
     manifest: dict[str, Any]

@@ -7,19 +7,21 @@ from typing import Annotated
 import typer
 
 from crystalforge.cli.console import json_of, note, show_json
-from crystalforge.cli.options import HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
+from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
+PLAN_CHOICES = ("count", "training", "space_groups", "balance", "seed", "shard_size", "min_contact_ratio")
 BALANCES = ("training", "equal")
 
 
 def generate(
+    context: typer.Context,
     count: Annotated[int, typer.Option(help="Samples to draw, all space groups together.")] = 50_000,
     training: Annotated[str | None, typer.Option(help="Training, by identifier; the newest by default.")] = None,
     space_groups: SpaceGroupsOption = None,
     balance: Annotated[
         str, typer.Option(help="training: as the crystals of the dataset; equal: as many of each.")
     ] = "training",
-    seed: Annotated[int, typer.Option(min=0, help="Decides every draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides every draw.")] = 0,
     shard_size: Annotated[int, typer.Option(min=1, help="Samples in one file.")] = 1000,
     min_contact_ratio: Annotated[
         float,
@@ -51,6 +53,7 @@ def generate(
         raise UsageError(f"--balance must be one of {', '.join(BALANCES)}, got '{balance}'.")
     where = Home.locate(home)
     if resume:
+        _refuse_choices(context)
         plan = load_plan(where, resume)
     else:
         plan = plan_generation(
@@ -76,3 +79,13 @@ def generate(
         f"({summary.accepted / summary.rows:.1%}); {summary.shards_written} shards written in {summary.seconds:.0f} s, "
         f"{summary.shards_kept} were there already."
     )
+
+
+def _refuse_choices(context: typer.Context) -> None:
+    """A generation that is continued has its plan; to take another choice without a word would be wrong."""
+    from crystalforge.errors import UsageError
+
+    sources = {name: context.get_parameter_source(name) for name in PLAN_CHOICES}
+    given = [f"--{name.replace('_', '-')}" for name, source in sources.items() if source and source.name != "DEFAULT"]
+    if given:
+        raise UsageError(f"--resume continues a generation with the plan it has: leave out {', '.join(given)}.")

@@ -24,6 +24,9 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 """Its default in a command is ``False``."""
 
+MAX_SEED = 2**63 - 1
+"""Seeds stand in a column of 64-bit integers."""
+
 SpaceGroupsOption = Annotated[
     str | None,
     typer.Option("--space-groups", help="Space groups, as 225,62; all by default.", metavar="N,N"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystalforge.cli.console import add_row, json_of, new_table, note, show_json, show_table
-from crystalforge.cli.options import HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
+from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
 if TYPE_CHECKING:
     from crystalforge.jobs.train_all import TrainingSummary
@@ -18,7 +18,7 @@ def train_all(
     recipe: Annotated[str, typer.Option(help="Recipe: quick, paper, or the path of a TOML file.")] = "quick",
     space_groups: SpaceGroupsOption = None,
     steps: Annotated[int | None, typer.Option(help="Generator steps, in place of the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides first weights, augmentation and draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides first weights, augmentation and draws.")] = 0,
     resources: Annotated[
         str | None,
         typer.Option(help="Of each trainer, as CPU=1,GPU=0.25. By default the GPUs are shared, else one CPU each."),
@@ -51,15 +51,16 @@ def train_all(
     groups = parse_space_groups(space_groups)
     steps_done: dict[int, int] = {}
     n_steps = chosen_recipe.optimisation.generator_steps
-    n_groups = len(set(groups or chosen_dataset.manifest.counts))
-    with progress("generator steps", n_groups * n_steps) as update:
+    with progress("generator steps", total=0) as update:
 
         def started(training_id: str, missing: list[int], done: list[int]) -> None:
             note(
                 f"Training {training_id} on {chosen_dataset.dataset_id}: {len(missing)} space groups to train, "
                 f"{len(done)} trained already."
             )
-            steps_done.update(dict.fromkeys(done, n_steps))
+            steps_done.update(dict.fromkeys(missing, 0) | dict.fromkeys(done, n_steps))
+            if missing:
+                update(len(done) * n_steps, total=len(steps_done) * n_steps)
 
         def epoch_ended(space_group_number: int, generator_steps: int, terms: dict[str, float]) -> None:
             steps_done[space_group_number] = generator_steps

@@ -22,7 +22,7 @@ from crystalforge.dataset.manifest import EXCLUSIONS_FILE, MANIFEST_FILE, MATERI
 from crystalforge.dataset.sources import Progress, Source, open_source
 from crystalforge.dataset.standardise import SYMPREC
 from crystalforge.dataset.store import Dataset, find_dataset, list_datasets
-from crystalforge.errors import SourceError, UsageError
+from crystalforge.errors import DamagedFileError, DatasetNotFoundError, SourceError, UsageError
 from crystalforge.files import exclusive, fingerprint, sha256_of_file, utc_now, write_atomically, write_json
 from crystalforge.home import Home
 from crystalforge.schemas import MATERIALS
@@ -95,9 +95,10 @@ def build_or_find(
     request = fingerprint([CURATION_VERSION, chosen_name, checksum, opened.kind, sorted(groups)], digits=16)
     with exclusive(home.datasets / f".build-{chosen_name}-{request}", f"The build of dataset {chosen_name}"):
         existing = next((found for found in list_datasets(home) if found.request == request), None)
-        if existing is not None:
-            logger.info("dataset=%s event=exists", existing.dataset_id)
-            return BuildOutcome(find_dataset(home, existing.dataset_id).manifest, was_built=False)
+        whole = existing and _whole(home, existing.dataset_id)
+        if whole:
+            logger.info("dataset=%s event=exists", whole.dataset_id)
+            return BuildOutcome(whole, was_built=False)
         columns, unread = opened.read(limits or ParserLimits(), progress)
         curated = curate(columns, groups)
         exclusions = [*unread, *curated.exclusions]
@@ -132,8 +133,8 @@ def _commit(
     dataset_id = f"{name}-{_content_hash(materials)[:8]}"
     folder = home.datasets / dataset_id
     with exclusive(folder, f"Dataset {dataset_id}"):
-        if (folder / MANIFEST_FILE).is_file():  # another source of the same crystals
-            return BuildOutcome(find_dataset(home, dataset_id).manifest, was_built=False)
+        if (folder / MANIFEST_FILE).is_file() and (whole := _whole(home, dataset_id)):
+            return BuildOutcome(whole, was_built=False)  # another source of the same crystals
         table = _with_dataset_id(materials, dataset_id)
         write_atomically(folder / MATERIALS_FILE, lambda path: write_parquet(table, path))
         excluded = exclusions_table(exclusions)
@@ -162,6 +163,15 @@ def _commit(
         write_json(folder / MANIFEST_FILE, manifest.to_json())
     logger.info("dataset=%s materials=%d exclusions=%d event=built", dataset_id, table.num_rows, len(exclusions))
     return BuildOutcome(manifest, was_built=True)
+
+
+def _whole(home: Home, dataset_id: str) -> DatasetManifest | None:
+    """The manifest of a dataset that is there and undamaged; a damaged one is built again."""
+    try:
+        return find_dataset(home, dataset_id).manifest
+    except (DamagedFileError, DatasetNotFoundError) as error:
+        logger.warning("dataset=%s event=built_again reason=%s", dataset_id, error)
+        return None
 
 
 def _content_hash(materials: pa.Table) -> str:

@@ -80,7 +80,7 @@ class DatasetManifest:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(
                 f"{path} is damaged: expected the manifest of a dataset, {error!r} is missing or of another kind. "
-                "Run `platform dataset build` again."
+                "Run the same `platform dataset build` again to make it anew."
             ) from error
         return cls(**known)
 

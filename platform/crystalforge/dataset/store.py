@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from crystalforge.files import check_sha256
 from crystalforge.home import Home
 from crystalforge.schemas import MATERIALS
 
-REPAIR = "Remove its folder and run `platform dataset build` again."
+logger = logging.getLogger(__name__)
+
+REPAIR = "Run the same `platform dataset build` again to make it anew."
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,28 @@ class Dataset:
 
 
 def list_datasets(home: Home) -> list[DatasetManifest]:
-    """Manifests of all datasets that were built to the end, newest first."""
+    """Manifests of all datasets that were built to the end, newest first; a damaged one is left out with a warning."""
     if not home.datasets.is_dir():
         return []
     folders = [folder for folder in home.datasets.iterdir() if (folder / MANIFEST_FILE).is_file()]
-    manifests = [read_manifest(folder) for folder in sorted(folders)]
+    manifests = [manifest for folder in sorted(folders) if (manifest := _intact(folder))]
     return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.dataset_id), reverse=True)
+
+
+def _raise_if_damaged(home: Home, name_or_id: str | None) -> None:
+    """Say that a dataset is damaged where it would else be said to be missing."""
+    for manifest in sorted(home.datasets.glob(f"*/{MANIFEST_FILE}")):
+        dataset_id = manifest.parent.name
+        if name_or_id in (None, dataset_id, dataset_id.rpartition("-")[0]):
+            read_manifest(manifest.parent)
+
+
+def _intact(folder: Path) -> DatasetManifest | None:
+    try:
+        return read_manifest(folder)
+    except DamagedFileError as error:
+        logger.warning("%s", error)
+        return None
 
 
 def find_dataset(home: Home, name_or_id: str | None = None) -> Dataset:
@@ -81,6 +100,7 @@ def find_dataset(home: Home, name_or_id: str | None = None) -> Dataset:
     manifests = list_datasets(home)
     fitting = [m for m in manifests if name_or_id in (None, m.dataset_id, m.name)]
     if not fitting:
+        _raise_if_damaged(home, name_or_id)
         known = ", ".join(manifest.dataset_id for manifest in manifests) or "none"
         wanted = f"No dataset {name_or_id!r}" if name_or_id else "No dataset"
         raise DatasetNotFoundError(

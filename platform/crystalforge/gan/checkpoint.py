@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import check_sha256, read_json, sha256_of_file, write_atomically, write_json
+from crystalforge.files import check_sha256, read_record, sha256_of_file, write_atomically, write_json
 from crystalforge.gan.networks import Critic, Generator
 from crystalforge.gan.recipe import Recipe, recipe_from_values
 from crystalforge.gan.training import Trainer
@@ -88,15 +88,18 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """
     path = folder / RECORD
     if not path.is_file():
-        raise DamagedFileError(f"{folder} is no checkpoint: expected {RECORD} in it. {_REPAIR}")
-    record = read_json(path)
-    if not isinstance(record, dict) or record.get("format_version") != FORMAT_VERSION:
-        raise DamagedFileError(f"{path} is not a checkpoint record of format {FORMAT_VERSION}. {_REPAIR}")
-    check_sha256(folder / MODEL, record["sha256"][MODEL], _REPAIR)
+        raise DamagedFileError(f"{folder} is no checkpoint: expected {RECORD} in it. {_repair(folder)}")
+    record = read_record(path, ("format_version", "space_group_number", "epoch", "generator_steps", "seed", "sha256"))
+    if record["format_version"] != FORMAT_VERSION:
+        raise DamagedFileError(
+            f"{path} is of format {record['format_version']}: expected {FORMAT_VERSION}. {_repair(folder)}"
+        )
+    check_sha256(folder / MODEL, record["sha256"][MODEL], _repair(folder))
     return Checkpoint(folder, record, _read_recipe(folder / MODEL))
 
 
-_REPAIR = "Remove this folder and run the same `platform train-all` again to make it anew."
+def _repair(folder: Path) -> str:
+    return f"Remove the folder {folder.parent} and run the same `platform train-all` again to make its model anew."
 
 
 def model_files(folder: Path) -> list[Path]:
@@ -120,7 +123,7 @@ def load_trainer(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> 
         DamagedFileError: a file is missing, foreign or changed.
     """
     path = checkpoint.folder / STATE
-    check_sha256(path, checkpoint.record["sha256"][STATE], _REPAIR)
+    check_sha256(path, checkpoint.record["sha256"][STATE], _repair(checkpoint.folder))
     generator, _ = load_generator(checkpoint, device)
     critic = Critic(checkpoint.space_group_number, checkpoint.recipe.networks)
     tensors = _read_tensors(path)
@@ -178,7 +181,9 @@ def _read_recipe(path: Path) -> Recipe:
         with safe_open(path, framework="pt") as file:
             values = json.loads((file.metadata() or {})[RECIPE_KEY])
     except (SafetensorError, KeyError, ValueError) as error:
-        raise DamagedFileError(f"{path} is not a safetensors file with a recipe ({error!r}). {_REPAIR}") from error
+        raise DamagedFileError(
+            f"{path} is not a safetensors file with a recipe ({error!r}). {_repair(path.parent)}"
+        ) from error
     return recipe_from_values(values, str(path))
 
 
@@ -189,4 +194,4 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise DamagedFileError(f"{path} is not a safetensors file: {error}. {_REPAIR}") from error
+        raise DamagedFileError(f"{path} is not a safetensors file: {error}. {_repair(path.parent)}") from error

@@ -22,7 +22,7 @@ def count_elements(atomic_numbers: NDArray[np.int64]) -> Counts:
 
 def _uniform(counts: Counts, n: int, random: np.random.Generator) -> NDArray[np.int64]:
     elements = np.flatnonzero(counts.sum(axis=0))
-    return elements[random.random((n, len(elements))).argpartition(3, axis=1)[:, :3]]
+    return elements[random.random((n, len(elements))).argpartition(2, axis=1)[:, :3]]
 
 
 def _marginals(counts: Counts, n: int, random: np.random.Generator) -> NDArray[np.int64]:

@@ -110,7 +110,8 @@ class Sampling(_Part):
 class Recipe(_Part):
     """Every choice of a model and its training; equal recipes have equal fingerprints."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    """Begins the names of its trainings, which are folders."""
     networks: Networks
     augmentation: Augmentation
     wasserstein: Wasserstein

@@ -12,6 +12,8 @@ import numpy as np
 from crystalforge.errors import UsageError
 from crystalforge.files import fingerprint
 
+GENERATION_STREAM = 1
+"""Keeps the draws apart from those of a training with the same seed."""
 DEFAULT_SHARD_SIZE = 1000
 DEFAULT_MIN_CONTACT_RATIO = 0.75
 """PGCGM's floor of structural validity: least distance over the sum of the two atomic radii."""
@@ -73,7 +75,8 @@ class GenerationPlan:
 
     def shard_seed(self, shard: Shard) -> np.random.SeedSequence:
         """Seed of one shard: never the worker, never the clock."""
-        return np.random.SeedSequence([self.seed, shard.space_group_number, shard.number])
+        entropy = [self.seed, shard.space_group_number, shard.number]
+        return np.random.SeedSequence(entropy, spawn_key=(GENERATION_STREAM,))
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON."""

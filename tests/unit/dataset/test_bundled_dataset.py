@@ -122,9 +122,11 @@ def test_damaged_materials_are_found(home: Home, damage: str) -> None:
     {"flip": lambda: path.write_bytes(content), "cut": lambda: path.write_bytes(content[:100]), "remove": path.unlink}[
         damage
     ]()
-    for attempt in (lambda: find_dataset(home), lambda: build_dataset(home, "bundled", space_groups=[71])):
-        with pytest.raises(DamagedFileError, match="platform dataset build"):
-            attempt()
+    with pytest.raises(DamagedFileError, match="same `platform dataset build` again"):
+        find_dataset(home)
+    again = build_or_find(home, "bundled", space_groups=[71])
+    assert again.was_built
+    assert again.manifest.checksum == manifest.checksum == find_dataset(home).checksum
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", json.dumps({"counts": 3})])
@@ -132,8 +134,13 @@ def test_a_damaged_manifest_is_named(home: Home, content: str) -> None:
     manifest = build_dataset(home, "bundled", space_groups=[71])
     path = home.datasets / manifest.dataset_id / "manifest.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(DamagedFileError, match=r"manifest\.json"):
-        find_dataset(home)
+    for name in (None, "bundled", manifest.dataset_id):
+        with pytest.raises(DamagedFileError, match=r"manifest\.json"):
+            find_dataset(home, name)
+    other = build_dataset(home, "bundled", space_groups=[62])
+    assert [found.dataset_id for found in list_datasets(home)] == [other.dataset_id], "one bad dataset blocks no other"
+    assert build_dataset(home, "bundled", space_groups=[71]).checksum == manifest.checksum
+    assert len(list_datasets(home)) == 2
 
 
 def test_an_unfinished_build_is_no_dataset_and_is_done_again(home: Home) -> None:

@@ -91,8 +91,11 @@ def test_weights_of_other_networks_are_refused(saved: Path, tiny_recipe: Recipe)
 
 
 def test_a_record_of_another_format_is_refused(saved: Path) -> None:
-    write_json(saved / RECORD, {"format_version": 99})
-    with pytest.raises(DamagedFileError, match="format 1"):
+    write_json(saved / RECORD, read_json(saved / RECORD) | {"format_version": 99})
+    with pytest.raises(DamagedFileError, match="is of format 99: expected 1"):
+        open_checkpoint(saved)
+    write_json(saved / RECORD, {})
+    with pytest.raises(DamagedFileError, match="it lacks epoch, format_version"):
         open_checkpoint(saved)
 
 

@@ -32,6 +32,12 @@ def test_marginals_follow_the_sites() -> None:
     assert (drawn == 11).any(axis=1).mean() == pytest.approx(0.5, abs=0.015)
 
 
+@pytest.mark.parametrize("name", sorted(SAMPLERS))
+def test_three_elements_are_enough(name: str) -> None:
+    drawn = sample_compositions(name, count_elements(np.array([[11, 22, 8]])), 50, np.random.default_rng(0))
+    assert set(map(tuple, drawn.tolist())) == {(11, 22, 8)}
+
+
 def test_counts_are_by_site() -> None:
     counts = count_elements(TRIPLES)
     assert counts.shape == (3, 119)

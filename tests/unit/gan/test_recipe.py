@@ -62,6 +62,7 @@ def test_a_recipe_of_ones_own_takes_the_name_of_its_file(tmp_path: Path) -> None
         ("lambda_inter = 3.5", "lambda_inter = nan", "physics.lambda_inter"),
         ('compositions = "marginals"', 'compositions = "magic"', "'uniform' or 'marginals'"),
         ("[networks]", "[networks", "not valid TOML"),
+        ("# The equations", "name = '../../escape'\n# The equations", "name = '../../escape': string should match"),
     ],
 )
 def test_a_fault_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
