@@ -31,14 +31,13 @@ from crystalforge.files import (
     write_json,
 )
 from crystalforge.generation.plan import Balance, GenerationPlan, Shard, check_count, share_out
-from crystalforge.home import Home
+from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.jobs.cluster import connected
 from crystalforge.jobs.resources import gpu_share
 from crystalforge.jobs.trained_models import TrainedModels, find_models
 
 logger = logging.getLogger(__name__)
 
-GENERATION_RECORD = "generation.json"
 MAX_ATTEMPTS = 3
 WORKER_CPUS = 0.5
 """Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""

@@ -12,20 +12,18 @@ from typing import Any, Protocol
 import ray
 
 from crystalforge.dataset import Dataset
-from crystalforge.dataset.manifest import MATERIALS_FILE
 from crystalforge.errors import TrainingError, UsageError
 from crystalforge.files import exclusive, fingerprint, read_record, utc_now, write_json
 from crystalforge.gan.recipe import Recipe
-from crystalforge.home import Home
+from crystalforge.home import MATERIALS_FILE, MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
 from crystalforge.jobs.cluster import TRAINER_SLOT, connected
 from crystalforge.jobs.resources import TrainerResources, plan_resources
-from crystalforge.jobs.train_group import MODEL_RECORD, GroupJob, group_folder_name, train_group
+from crystalforge.jobs.train_group import GroupJob, train_group
 from crystalforge.jobs.training_log import TrainingLog
 from crystalforge.symmetry import CrystalSystem, crystal_system_of
 
 logger = logging.getLogger(__name__)
 
-TRAINING_RECORD = "training.json"
 FREE_ANGLES = (CrystalSystem.TRICLINIC, CrystalSystem.MONOCLINIC)
 POLL_SECONDS = 0.5
 MINIMUM_MATERIALS = 2

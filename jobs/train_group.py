@@ -23,6 +23,7 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 from crystalforge.dataset import training_table
 from crystalforge.errors import CrystalforgeError
 from crystalforge.files import append_line, check_sha256, utc_now, write_json
+from crystalforge.home import MODEL_RECORD, group_folder_name
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MODEL_RECORD = "model.json"
 PROGRESS = "progress.jsonl"
 DISTRIBUTIONS = "distributions.json"
 SAMPLES_PER_EPOCH = 256
@@ -66,11 +66,6 @@ class GroupJob:
     def folder(self) -> Path:
         """Where the group's files are."""
         return Path(self.training_folder) / self.name
-
-
-def group_folder_name(space_group_number: int) -> str:
-    """Folder of one space group within a training, in Hive's style."""
-    return f"space_group_number={space_group_number}"
 
 
 @ray.remote(num_cpus=0, max_retries=2)

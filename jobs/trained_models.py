@@ -9,9 +9,8 @@ from typing import Any
 
 from crystalforge.errors import ModelNotFoundError
 from crystalforge.files import read_record
-from crystalforge.home import Home
-from crystalforge.jobs.train_all import TRAINING_RECORD, read_training_record
-from crystalforge.jobs.train_group import MODEL_RECORD, group_folder_name
+from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
+from crystalforge.jobs.train_all import read_training_record
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from crystalforge.dataset import Dataset
 from crystalforge.files import read_json, read_lines, write_json
 from crystalforge.gan.recipe import Recipe
-from crystalforge.home import Home
-from crystalforge.jobs.train_group import DISTRIBUTIONS, MODEL_RECORD, PROGRESS, group_folder_name
+from crystalforge.home import MODEL_RECORD, Home, group_folder_name
+from crystalforge.jobs.train_group import DISTRIBUTIONS, PROGRESS
 from crystalforge.symmetry import space_group
 from crystalforge.tracking import RunStatus, Tracker
 

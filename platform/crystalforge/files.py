@@ -28,15 +28,19 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(_explain(path, error)) from error
 
 
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the first of its parents that exists."""
+    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
+
+
 def _explain(path: Path, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        existing = next(folder for folder in (path, *path.parents) if folder.exists())
-        free = shutil.disk_usage(existing).free / 2**20
+        free = shutil.disk_usage(nearest_existing(path)).free / 2**20
         return f"No space left to write {path}: {free:.1f} MiB free. Free some space and run the same command again."
     return f"Cannot use {path}: {error.strerror or error}. Check that the folder exists and is yours to write."
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under a temporary name, flush it to disk, then rename it into place.
 
     A crash at any moment leaves the old file or the new one, never a part of it.
@@ -70,11 +74,7 @@ def _flush(path: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
-    write_atomically(path, lambda temporary: _write_all(temporary, content))
-
-
-def _write_all(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_json(path: Path, value: Any) -> None:

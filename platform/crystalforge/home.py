@@ -11,6 +11,23 @@ from crystalforge.errors import StorageError
 HOME_VARIABLE = "CRYSTALFORGE_HOME"
 DEFAULT_HOME = "crystalforge-home"
 
+DATASET_RECORD = "manifest.json"
+"""Commits a dataset."""
+MATERIALS_FILE = "materials.parquet"
+EXCLUSIONS_FILE = "exclusions.parquet"
+TRAINING_RECORD = "training.json"
+"""The configuration of a training."""
+MODEL_RECORD = "model.json"
+"""Commits the model of one space group."""
+GENERATION_RECORD = "generation.json"
+"""The plan of a generation; its shards are committed by the lines of their manifest."""
+MLFLOW_DATABASE = "mlflow.db"
+
+
+def group_folder_name(space_group_number: int) -> str:
+    """Folder of one space group within a training or a generation, in Hive's style."""
+    return f"space_group_number={space_group_number}"
+
 
 @dataclass(frozen=True)
 class Home:

@@ -16,12 +16,11 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from crystalforge.home import Home
+from crystalforge.home import MLFLOW_DATABASE, Home
 
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "crystalforge"
-DATABASE = "mlflow.db"
 MODEL_ALIAS = "champion"
 STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 CLIENT_SETTINGS = {
@@ -51,7 +50,7 @@ R = TypeVar("R")
 
 def tracking_uri(home: Home) -> str:
     """The store: ``MLFLOW_TRACKING_URI`` if set, else the SQLite file in the home."""
-    return os.environ.get(STORE_VARIABLE) or f"sqlite:///{home.mlflow / DATABASE}"
+    return os.environ.get(STORE_VARIABLE) or f"sqlite:///{home.mlflow / MLFLOW_DATABASE}"
 
 
 def registered_name(space_group_number: int) -> str:

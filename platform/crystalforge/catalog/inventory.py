@@ -9,13 +9,15 @@ from typing import Any, ClassVar
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import read_json, storage_errors
-from crystalforge.home import Home
-
-DATASET_MANIFEST = "manifest.json"
-TRAINING_PLAN = "training.json"
-MODEL_COMMIT = "model.json"
-GENERATION_PLAN = "generation.json"
-GROUP_PREFIX = "space_group_number="
+from crystalforge.home import (
+    DATASET_RECORD,
+    GENERATION_RECORD,
+    MATERIALS_FILE,
+    MODEL_RECORD,
+    TRAINING_RECORD,
+    Home,
+    group_folder_name,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class CommittedDataset:
     @property
     def materials(self) -> Path:
         """Its table of crystals."""
-        return self.folder.resolve() / "materials.parquet"
+        return self.folder.resolve() / MATERIALS_FILE
 
     @property
     def sha256(self) -> str:
@@ -121,7 +123,7 @@ def take_inventory(home: Home) -> Inventory:
     return Inventory(
         home=str(home.path),
         datasets=tuple(_dataset_status(dataset) for dataset in committed_datasets(home)),
-        trainings=tuple(_training_status(folder, plan) for folder, plan in _committed(home.trainings, TRAINING_PLAN)),
+        trainings=tuple(_training_status(folder, plan) for folder, plan in _committed(home.trainings, TRAINING_RECORD)),
         generations=tuple(_generation_status(generation) for generation in committed_generations(home)),
     )
 
@@ -132,9 +134,9 @@ def committed_datasets(home: Home) -> list[CommittedDataset]:
     Raises:
         DamagedFileError: a manifest does not parse or has no checksum.
     """
-    datasets = [CommittedDataset(folder, manifest) for folder, manifest in _committed(home.datasets, DATASET_MANIFEST)]
+    datasets = [CommittedDataset(folder, manifest) for folder, manifest in _committed(home.datasets, DATASET_RECORD)]
     for dataset in datasets:
-        _require(dataset.folder / DATASET_MANIFEST, dataset.manifest, "checksum")
+        _require(dataset.folder / DATASET_RECORD, dataset.manifest, "checksum")
     return datasets
 
 
@@ -145,14 +147,14 @@ def committed_generations(home: Home) -> list[Generation]:
         DamagedFileError: a plan does not parse, is of another folder, or is missing where shards were committed.
     """
     for folder in _folders(home.generations):
-        if (folder / MANIFEST_NAME).exists() and not (folder / GENERATION_PLAN).exists():
+        if (folder / MANIFEST_NAME).exists() and not (folder / GENERATION_RECORD).exists():
             raise DamagedFileError(
-                f"{folder / GENERATION_PLAN} is missing although {MANIFEST_NAME} names shards: expected the plan of "
+                f"{folder / GENERATION_RECORD} is missing although {MANIFEST_NAME} names shards: expected the plan of "
                 "the generation. Restore it, or move the folder out of the home."
             )
-    generations = [Generation(folder, plan) for folder, plan in _committed(home.generations, GENERATION_PLAN)]
+    generations = [Generation(folder, plan) for folder, plan in _committed(home.generations, GENERATION_RECORD)]
     for generation in generations:
-        path = generation.folder / GENERATION_PLAN
+        path = generation.folder / GENERATION_RECORD
         _require(path, generation.plan, "generation_id")
         if generation.plan["generation_id"] != generation.generation_id:
             raise DamagedFileError(
@@ -175,7 +177,7 @@ def _dataset_status(dataset: CommittedDataset) -> DatasetStatus:
 
 def _training_status(folder: Path, plan: dict[str, Any]) -> TrainingStatus:
     planned = plan.get("space_groups") or []
-    done = [number for number in planned if (folder / f"{GROUP_PREFIX}{number}" / MODEL_COMMIT).is_file()]
+    done = [number for number in planned if (folder / group_folder_name(number) / MODEL_RECORD).is_file()]
     return TrainingStatus(
         training_id=folder.name,
         created_at=plan.get("created_at"),

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from crystalforge.home import Home
+from crystalforge.files import nearest_existing
+from crystalforge.home import MLFLOW_DATABASE, Home
 
 DISTRIBUTION = "crystalforge"
 LEAST_PYTHON = (3, 11)
@@ -178,7 +179,7 @@ def _ray_address() -> Check:
 
 
 def _home(path: Path) -> Check:
-    existing = _existing(path)
+    existing = nearest_existing(path)
     if not os.access(existing, os.W_OK | os.X_OK):
         return Check(
             "home", State.MISSING, f"{path} cannot be written", "Give another with --home or CRYSTALFORGE_HOME."
@@ -187,7 +188,7 @@ def _home(path: Path) -> Check:
 
 
 def _disk(path: Path) -> Check:
-    free = shutil.disk_usage(_existing(path)).free / 2**30
+    free = shutil.disk_usage(nearest_existing(path)).free / 2**30
     found = f"{free:.1f} GiB free"
     if free < LEAST_DISK_GIB:
         return Check("disk", State.MISSING, found, f"Free some: {LEAST_DISK_GIB:g} GiB are needed at the home.")
@@ -196,12 +197,8 @@ def _disk(path: Path) -> Check:
     return Check("disk", State.GOOD, found)
 
 
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
 def _mlflow_store(home: Home) -> Check:
-    store = home.mlflow / "mlflow.db"
+    store = home.mlflow / MLFLOW_DATABASE
     if store.is_file():
         return Check("MLflow store", State.GOOD, str(store))
     return Check("MLflow store", State.ADVICE, "none yet", "The first `platform train-all` makes it.")

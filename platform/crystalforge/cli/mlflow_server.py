@@ -20,9 +20,8 @@ import typer
 
 from crystalforge.cli.console import note
 from crystalforge.errors import CrystalforgeError, MissingDependencyError, StorageError, UsageError
-from crystalforge.home import Home
+from crystalforge.home import MLFLOW_DATABASE, Home
 
-STORE_NAME = "mlflow.db"
 START_LIMIT_S = 180
 STOP_LIMIT_S = 10
 SERVER_ENVIRONMENT = {
@@ -40,7 +39,7 @@ def serve(home: Home, host: str, port: int) -> None:
         MissingDependencyError: MLflow is not installed.
         CrystalforgeError: the server did not start or ended by itself.
     """
-    store = home.mlflow / STORE_NAME
+    store = home.mlflow / MLFLOW_DATABASE
     if not store.is_file():
         raise StorageError(f"No training runs yet: expected the MLflow store {store}. Run `platform train-all` first.")
     _require_mlflow()

@@ -18,13 +18,13 @@ from crystalforge.dataset.cif_child import ParserLimits
 from crystalforge.dataset.crystal_columns import PROPERTIES, CrystalColumns
 from crystalforge.dataset.curation import MERGE_CUTOFF, CuratedCrystals, curate
 from crystalforge.dataset.exclusion import Exclusion, count_reasons, exclusions_table
-from crystalforge.dataset.manifest import EXCLUSIONS_FILE, MANIFEST_FILE, MATERIALS_FILE, DatasetManifest
+from crystalforge.dataset.manifest import DatasetManifest
 from crystalforge.dataset.sources import Progress, Source, open_source
 from crystalforge.dataset.standardise import SYMPREC
 from crystalforge.dataset.store import Dataset, find_dataset, list_datasets
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError, SourceError, UsageError
 from crystalforge.files import exclusive, fingerprint, sha256_of_file, utc_now, write_atomically, write_json
-from crystalforge.home import Home
+from crystalforge.home import DATASET_RECORD, EXCLUSIONS_FILE, MATERIALS_FILE, Home
 from crystalforge.schemas import MATERIALS
 from crystalforge.symmetry import SPACE_GROUPS, hall_number_of
 
@@ -133,7 +133,7 @@ def _commit(
     dataset_id = f"{name}-{_content_hash(materials)[:8]}"
     folder = home.datasets / dataset_id
     with exclusive(folder, f"Dataset {dataset_id}"):
-        if (folder / MANIFEST_FILE).is_file() and (whole := _whole(home, dataset_id)):
+        if (folder / DATASET_RECORD).is_file() and (whole := _whole(home, dataset_id)):
             return BuildOutcome(whole, was_built=False)  # another source of the same crystals
         table = _with_dataset_id(materials, dataset_id)
         write_atomically(folder / MATERIALS_FILE, lambda path: write_parquet(table, path))
@@ -160,7 +160,7 @@ def _commit(
             versions={package: version(package) for package in PACKAGES},
             created_at=utc_now(),
         )
-        write_json(folder / MANIFEST_FILE, manifest.to_json())
+        write_json(folder / DATASET_RECORD, manifest.to_json())
     logger.info("dataset=%s materials=%d exclusions=%d event=built", dataset_id, table.num_rows, len(exclusions))
     return BuildOutcome(manifest, was_built=True)
 

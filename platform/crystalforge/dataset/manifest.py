@@ -9,10 +9,7 @@ from typing import Any
 
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import read_json
-
-MANIFEST_FILE = "manifest.json"
-MATERIALS_FILE = "materials.parquet"
-EXCLUSIONS_FILE = "exclusions.parquet"
+from crystalforge.home import DATASET_RECORD
 
 
 @dataclass(frozen=True)
@@ -92,5 +89,5 @@ def read_manifest(folder: Path) -> DatasetManifest:
         StorageError: it cannot be read.
         DamagedFileError: it is not a manifest.
     """
-    path = folder / MANIFEST_FILE
+    path = folder / DATASET_RECORD
     return DatasetManifest.from_json(read_json(path), path)

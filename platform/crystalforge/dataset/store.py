@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crystalforge.dataset.manifest import MANIFEST_FILE, MATERIALS_FILE, DatasetManifest, read_manifest
+from crystalforge.dataset.manifest import DatasetManifest, read_manifest
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError
 from crystalforge.files import check_sha256
-from crystalforge.home import Home
+from crystalforge.home import DATASET_RECORD, MATERIALS_FILE, Home
 from crystalforge.schemas import MATERIALS
 
 logger = logging.getLogger(__name__)
@@ -65,14 +65,14 @@ def list_datasets(home: Home) -> list[DatasetManifest]:
     """Manifests of all datasets that were built to the end, newest first; a damaged one is left out with a warning."""
     if not home.datasets.is_dir():
         return []
-    folders = [folder for folder in home.datasets.iterdir() if (folder / MANIFEST_FILE).is_file()]
+    folders = [folder for folder in home.datasets.iterdir() if (folder / DATASET_RECORD).is_file()]
     manifests = [manifest for folder in sorted(folders) if (manifest := _intact(folder))]
     return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.dataset_id), reverse=True)
 
 
 def _raise_if_damaged(home: Home, name_or_id: str | None) -> None:
     """Say that a dataset is damaged where it would else be said to be missing."""
-    for manifest in sorted(home.datasets.glob(f"*/{MANIFEST_FILE}")):
+    for manifest in sorted(home.datasets.glob(f"*/{DATASET_RECORD}")):
         dataset_id = manifest.parent.name
         if name_or_id in (None, dataset_id, dataset_id.rpartition("-")[0]):
             read_manifest(manifest.parent)

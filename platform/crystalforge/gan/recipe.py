@@ -14,8 +14,6 @@ from pydantic_core import ErrorDetails
 from crystalforge.errors import RecipeError, StorageError
 from crystalforge.files import fingerprint, storage_errors
 
-DEFAULT_RECIPE = "quick"
-
 Positive = Annotated[int, Field(gt=0)]
 PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]

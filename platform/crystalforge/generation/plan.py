@@ -11,6 +11,7 @@ import numpy as np
 
 from crystalforge.errors import UsageError
 from crystalforge.files import fingerprint
+from crystalforge.home import group_folder_name
 
 GENERATION_STREAM = 1
 """Keeps the draws apart from those of a training with the same seed."""
@@ -42,7 +43,7 @@ class Shard:
     @property
     def file(self) -> str:
         """Name of its file within the generation's folder."""
-        return f"space_group_number={self.space_group_number}/shard-{self.number:05d}.parquet"
+        return f"{group_folder_name(self.space_group_number)}/shard-{self.number:05d}.parquet"
 
 
 @dataclass(frozen=True)
