@@ -22,7 +22,7 @@ from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, Sc
 
 from crystalforge.dataset import training_table
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import append_line, check_sha256, utc_now, write_json
+from crystalforge.files import append_line, check_sha256, storage_errors, utc_now, write_json
 from crystalforge.home import MODEL_RECORD, group_folder_name
 
 if TYPE_CHECKING:
@@ -210,4 +210,5 @@ def _report(job: GroupJob, trainer: Trainer, statistics: dict[str, Tensor], term
     append_line(job.folder / PROGRESS, line)
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), trainer, statistics, facts)
-        ray.train.report(terms, checkpoint=Checkpoint.from_directory(folder))
+        with storage_errors(job.folder):  # a full disk is an error of its own: to try again would not change it
+            ray.train.report(terms, checkpoint=Checkpoint.from_directory(folder))

@@ -16,6 +16,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from crystalforge.files import TEMPORARY_SUFFIX
 from crystalforge.home import MLFLOW_DATABASE, Home
 
 logger = logging.getLogger(__name__)
@@ -100,10 +101,26 @@ class Tracker:
                 os.environ.setdefault(name, value)
             from mlflow.tracking import MlflowClient
 
-            logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # tells of every table it makes
+            # It tells of every table it makes, and prints the traceback of an error that we report ourselves.
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
             self.home.mlflow.mkdir(parents=True, exist_ok=True)
+            self._make_store()
             self._client = MlflowClient(tracking_uri=self.uri)
         return self._client
+
+    def _make_store(self) -> None:
+        """Make a new SQLite store under another name: one cut short in its migrations would never work again."""
+        from mlflow.tracking import MlflowClient
+
+        database = self.home.mlflow / MLFLOW_DATABASE
+        if self.uri != f"sqlite:///{database}" or database.is_file():
+            return
+        for left_over in self.home.mlflow.glob(f".{MLFLOW_DATABASE}.*{TEMPORARY_SUFFIX}"):
+            left_over.unlink(missing_ok=True)
+        # A name of its own for each attempt: MLflow keeps its connection to a file that failed.
+        partial = database.with_name(f".{MLFLOW_DATABASE}.{time.time_ns()}{TEMPORARY_SUFFIX}")
+        MlflowClient(tracking_uri=f"sqlite:///{partial}").search_experiments()
+        partial.replace(database)
 
     def _experiment_id(self) -> str:
         experiment = self.client.get_experiment_by_name(EXPERIMENT)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_training import small_recipe
 
 from crystalforge.catalog.shards import ShardManifest
+from crystalforge.dataset import find_dataset
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import sha256_of_file
+from crystalforge.files import read_json, sha256_of_file
 from crystalforge.home import Home
 from crystalforge.jobs.generate import generate, plan_generation
+from crystalforge.jobs.train_all import train_all
 from crystalforge.jobs.trained_models import find_models
+from crystalforge.jobs.training_log import RUNS
 
 pytestmark = pytest.mark.ray
 DISK_MIB = 64
@@ -32,7 +37,18 @@ def small_home(trained_home: Home, tmp_path: Path) -> Iterator[Home]:
     home = Home.locate(shutil.copytree(trained_home.path, disk / "home"))
     (disk / "filler").write_bytes(b"x" * (shutil.disk_usage(disk).free - FREE_KIB * 1024))
     yield home
-    subprocess.run(["umount", disk], check=True)
+    subprocess.run(["umount", "--lazy", disk], check=True)  # MLflow keeps its store open
+
+
+def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_space(small_home: Home, ray_session: None) -> None:
+    dataset = find_dataset(small_home)
+    recipe = small_recipe(generator_steps=4)
+    full = train_all(small_home, dataset, recipe, space_groups=[164])
+    assert re.match(r"No space left to write .*space_group_number=164.*MiB free", full.failed[164])
+    (small_home.path.parent / "filler").unlink()
+    done = train_all(small_home, dataset, recipe, space_groups=[164])
+    assert [record["space_group_number"] for record in done.trained] == [164]
+    assert read_json(done.folder / RUNS)["settled"] == [164], "MLflow's store, too, was not left half-made"
 
 
 def test_a_generation_on_a_full_disk_stops_and_goes_on_when_there_is_space(
