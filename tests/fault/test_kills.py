@@ -147,6 +147,6 @@ def test_a_generation_goes_on_after_its_driver_was_killed(trained_home: Home, tm
     digests = [{line["file"]: line["sha256"] for line in manifest(home)} for home in (trained_home, undisturbed)]
     assert digests[0] == digests[1]
     assert len(digests[0]) == 61
-    folder = next(trained_home.generations.iterdir())
+    (folder,) = trained_home.generations.iterdir()
     assert {name: sha256_of_file(folder / name) for name in digests[0]} == digests[0]
     assert not list(folder.rglob("*.partial"))
