@@ -5,18 +5,20 @@ VENV ?= .venv
 DEMO_HOME := crystalforge-demo
 CRYSTALFORGE_SHARED ?= ../shared
 COUNT ?= 50000
+BENCH ?=
 export CRYSTALFORGE_SHARED
 
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint format install install-dev clean help
+.PHONY: demo test lint format bench install install-dev clean help
 
 help:
 	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
 	@echo "make test    set up, then all tests"
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make format  let ruff format the code"
+	@echo "make bench   all benchmarks, figures to docs/benchmarks.md; one alone: make bench BENCH=\"--only merging\""
 	@echo "make clean   remove the environment, builds and the demo's home ($(DEMO_HOME))"
 
 $(VENV)/bin/python:
@@ -64,6 +66,9 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+bench: $(VENV)/.installed-dev
+	$(VENV)/bin/python benchmarks/run.py $(BENCH)
 
 clean:
 	rm -rf $(VENV) build $(DEMO_HOME)

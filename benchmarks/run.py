@@ -1,0 +1,111 @@
+"""All benchmarks, one after another: `make bench`, or `python benchmarks/run.py [--only merging] [--report-only]`.
+
+Each runs in a process of its own. Their figures stand in build/benchmarks/*.json; from these the page
+docs/benchmarks.md and its plots are written, which --report-only does without measuring. With --only, options that
+are not known here go to the benchmark: `python benchmarks/run.py --only merging --groups 225,227`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import RESULTS_FOLDER
+
+BENCHMARKS = ("oracle", "prototype_recovery", "merging", "generation_cost", "generation_scale")
+"""In the order of the page: first that it is right, then that it is fast."""
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = Path("docs/benchmarks.md")
+PLOTS = Path("docs/benchmarks")
+
+HEAD = """# Benchmarks
+
+Made by `make bench`; do not edit it. One part alone: `make bench BENCH="--only merging"`. Times are CPU seconds unless
+they are called wall time. Other work on the machine makes single figures vary by some ten percent, so compare rows of
+one table, not of two.
+"""
+
+
+def main() -> int:
+    """Run the benchmarks asked for and write the page; 1 if one failed."""
+    options, passed_on = _parse()
+    names = [name for name in options.only or BENCHMARKS if (ROOT / "benchmarks" / f"{name}.py").exists()]
+    failed = [] if options.report_only else [name for name in names if not _run(name, options.out, passed_on)]
+    write_page(options.out)
+    for name in failed:
+        print(f"{name} failed: the page keeps its figures of an earlier run, if there are any.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _parse() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, help="this benchmark; may be given again")
+    parser.add_argument("--report-only", action="store_true", help="write the page again from the figures that exist")
+    parser.add_argument("--out", type=Path, default=ROOT / RESULTS_FOLDER, help="folder of the JSON files")
+    options, passed_on = parser.parse_known_args()
+    if passed_on and len(options.only or ()) != 1:
+        parser.error(f"unknown options {' '.join(passed_on)}: options of a benchmark need --only with its name")
+    return options, passed_on
+
+
+def _run(name: str, out: Path, passed_on: list[str]) -> bool:
+    print(f"benchmark={name} started", file=sys.stderr, flush=True)
+    started = time.perf_counter()
+    command = [sys.executable, f"benchmarks/{name}.py", "--out", str(out), *passed_on]
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    print(f"benchmark={name} exit={code} wall_s={time.perf_counter() - started:.0f}", file=sys.stderr, flush=True)
+    return code == 0
+
+
+def write_page(out: Path) -> None:
+    """Write docs/benchmarks.md and the plots from the JSON files in a folder."""
+    parts, contents = [], []
+    for name in BENCHMARKS:
+        path = out / f"{name}.json"
+        if path.exists() and (ROOT / "benchmarks" / f"{name}.py").exists():
+            record = json.loads(path.read_text())
+            module = importlib.import_module(name)
+            if hasattr(module, "plots"):
+                (ROOT / PLOTS).mkdir(parents=True, exist_ok=True)
+                module.plots(record["results"], ROOT / PLOTS)
+            contents.append(f"- [{module.TITLE}](#{_anchor(module.TITLE)})")
+            parts.append(f"## {module.TITLE}\n\n{module.section(record['results']).strip()}\n\n{_origin(record)}")
+    if not parts:
+        print(f"No figures in {out}: run `make bench` first.", file=sys.stderr)
+        return
+    (ROOT / PAGE).write_text("\n\n".join([HEAD.strip(), "\n".join(contents), *parts]) + "\n")
+    print(f"page={PAGE} sections={len(parts)}", file=sys.stderr)
+
+
+def _anchor(title: str) -> str:
+    kept = "".join(letter for letter in title.lower() if letter.isalnum() or letter in " -_")
+    return kept.replace(" ", "-")
+
+
+def _origin(record: dict[str, Any]) -> str:
+    """The line below a section: when, how long, with which options, on what."""
+    given = "".join(f" --{key.replace('_', '-')} {value}" for key, value in record["options"].items())
+    options = f" Options that are not the defaults:`{given}`." if given else ""
+    minutes = f"{record['wall_s'] / 60:.1f}"
+    return f"*Measured {record['date']}, {minutes} min. {describe(record['machine'])}*{options}"
+
+
+def describe(machine: dict[str, Any]) -> str:
+    """The machine in one sentence."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    gpu = machine["gpu"] or "no GPU"
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gb']} GB, {gpu}; "
+        f"{machine['system']}, Python {machine['python']}, {versions}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
