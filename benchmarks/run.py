@@ -66,21 +66,19 @@ def _run(name: str, out: Path, passed_on: list[str]) -> bool:
 
 def write_page(out: Path) -> None:
     """Write docs/benchmarks.md and the plots from the JSON files in a folder."""
-    parts, contents = [], []
-    for name in BENCHMARKS:
-        path = out / f"{name}.json"
-        if path.exists() and (ROOT / "benchmarks" / f"{name}.py").exists():
-            record = json.loads(path.read_text())
-            module = importlib.import_module(name)
-            if hasattr(module, "plots"):
-                (ROOT / PLOTS).mkdir(parents=True, exist_ok=True)
-                module.plots(record["results"], ROOT / PLOTS)
-            contents.append(f"- [{module.TITLE}](#{_anchor(module.TITLE)})")
-            parts.append(f"## {module.TITLE}\n\n{module.section(record['results']).strip()}\n\n{_origin(record)}")
-    if not parts:
+    records = [json.loads(path.read_text()) for name in BENCHMARKS if (path := out / f"{name}.json").exists()]
+    if not records:
         print(f"No figures in {out}: run `make bench` first.", file=sys.stderr)
         return
-    (ROOT / PAGE).write_text("\n\n".join([HEAD.strip(), "\n".join(contents), *parts]) + "\n")
+    (ROOT / PLOTS).mkdir(parents=True, exist_ok=True)
+    contents, parts = [], []
+    for record in records:
+        module = importlib.import_module(record["name"])
+        if hasattr(module, "plots"):
+            module.plots(record["results"], ROOT / PLOTS)
+        contents.append(f"- [{module.TITLE}](#{_anchor(module.TITLE)})")
+        parts.append(f"## {module.TITLE}\n\n{module.section(record['results']).strip()}\n\n{_origin(record)}")
+    (ROOT / PAGE).write_text("\n\n".join([HEAD.strip(), "\n".join(contents), *parts, _machines(records)]) + "\n")
     print(f"page={PAGE} sections={len(parts)}", file=sys.stderr)
 
 
@@ -90,11 +88,19 @@ def _anchor(title: str) -> str:
 
 
 def _origin(record: dict[str, Any]) -> str:
-    """The line below a section: when, how long, with which options, on what."""
-    given = "".join(f" --{key.replace('_', '-')} {value}" for key, value in record["options"].items())
-    options = f" Options that are not the defaults:`{given}`." if given else ""
-    minutes = f"{record['wall_s'] / 60:.1f}"
-    return f"*Measured {record['date']}, {minutes} min. {describe(record['machine'])}*{options}"
+    """The line below a section: when, how long, with which options."""
+    given = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in record["options"].items())
+    options = f" Options that are not the defaults: `{given}`." if given else ""
+    return f"*Measured on {record['date']}, in {record['wall_s'] / 60:.1f} min of wall time.*{options}"
+
+
+def _machines(records: list[dict[str, Any]]) -> str:
+    """What the sections were measured on: once where all are alike."""
+    named: dict[str, list[str]] = {}
+    for record in records:
+        named.setdefault(describe(record["machine"]), []).append(record["name"])
+    lines = [text if len(named) == 1 else f"{', '.join(names)}: {text}" for text, names in named.items()]
+    return "## The machine\n\n" + "\n\n".join(lines)
 
 
 def describe(machine: dict[str, Any]) -> str:
