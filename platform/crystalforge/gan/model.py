@@ -17,8 +17,6 @@ from crystalforge.gan.data import radius_table
 from crystalforge.gan.networks import Generator
 from crystalforge.gan.recipe import Recipe
 
-BASE_SET = 0
-"""Which of the three drawn sets is the crystal. The reference counts all three as crystals of their own."""
 VOLUME_MARGIN = 1.5
 """Volumes per atom are accepted up to this factor beyond the range of the training crystals."""
 
@@ -95,10 +93,10 @@ class Model:
         )
         properties = torch.as_tensor(element_properties()[atomic_numbers], device=self.device)
         with torch.inference_mode():
-            base_sites, lattice_parameters = self.generator(noise, properties)
+            frac_coords, lattice_parameters = self.generator.draw_first_set(noise, properties)
         return RawSamples(
             atomic_numbers=atomic_numbers,
-            frac_coords=base_sites[:, BASE_SET].double().cpu().numpy(),
+            frac_coords=frac_coords.double().cpu().numpy(),
             lattice_parameters=lattice_parameters.double().cpu().numpy(),
             radii=radius_table().double().numpy()[atomic_numbers],
         )

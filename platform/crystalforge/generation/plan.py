@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ class GenerationPlan:
     shard_size: int = DEFAULT_SHARD_SIZE
     min_contact_ratio: float = DEFAULT_MIN_CONTACT_RATIO
 
-    @property
+    @cached_property
     def generation_id(self) -> str:
         """The recipe for the bytes, as a short hash."""
         return fingerprint(asdict(self) | {"counts": _keyed(self.counts), "models": _keyed(self.models)})

@@ -70,10 +70,11 @@ def _sample_columns(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdict
         "space_group_number": shard.space_group_number,
         "hall_number": hall_number_of(shard.space_group_number),
     }
+    prefix = f"{plan.generation_id}-{shard.space_group_number:03d}"
     rejected = verdicts.reasons != ""
     return {
         **{name: pa.repeat(value, n) for name, value in constants.items()},
-        "sample_id": [f"{plan.generation_id}-{shard.space_group_number:03d}-{index:08d}" for index in indices],
+        "sample_id": [f"{prefix}-{index:08d}" for index in indices.tolist()],
         "index": indices,
         "status": np.where(rejected, str(SampleStatus.REJECTED), str(SampleStatus.ACCEPTED)),
         "reject_reason": pa.array(verdicts.reasons, mask=~rejected),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from crystalforge.gan.networks import Critic, Generator, operation_stack
-from crystalforge.gan.recipe import load_recipe
+from crystalforge.gan.recipe import Networks, load_recipe
 from crystalforge.gan.representation import crystal_tensor
 from crystalforge.symmetry import SPACE_GROUPS, space_group
 
@@ -55,6 +55,19 @@ def test_a_sample_does_not_depend_on_the_others_of_its_batch() -> None:
         alone = generator(noise[i : i + 1], properties[i : i + 1])
         torch.testing.assert_close(alone[0][0], together[0][i], atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(alone[1][0], together[1][i], atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize("networks", [PAPER, QUICK])
+def test_the_first_set_alone_is_that_of_all_three(networks: Networks) -> None:
+    generator = Generator(62, networks)
+    _draw(generator, 32)
+    generator.eval()
+    random = torch.Generator().manual_seed(1)
+    noise, properties = torch.randn(9, networks.noise_size, generator=random), torch.rand(9, 3, 23, generator=random)
+    all_sets, cells = generator(noise, properties)
+    first_set, same_cells = generator.draw_first_set(noise, properties)
+    torch.testing.assert_close(first_set, all_sets[:, 0], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(same_cells, cells)
 
 
 def test_sampling_draws_the_cells_that_training_saw() -> None:
