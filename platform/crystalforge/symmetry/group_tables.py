@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-from crystalforge.symmetry.displacements import DisplacementTable
-from crystalforge.symmetry.fixed_spaces import FixedSpaces
+import numpy as np
+from numpy.typing import NDArray
+
 from crystalforge.symmetry.hall_numbers import check_space_group_number
+from crystalforge.symmetry.letter_tables import LetterTables, letter_tables
+from crystalforge.symmetry.operation_tables import OperationTables, operation_tables
 from crystalforge.symmetry.space_groups import SpaceGroup, space_group
-from crystalforge.symmetry.subgroups import SubgroupTable
+from crystalforge.symmetry.subgroups import Subgroups, subgroups_of
 
 
-@dataclass
+@dataclass(frozen=True)
 class GroupTables:
     """Derived tables of a space group.
 
@@ -23,19 +26,24 @@ class GroupTables:
     space_group: SpaceGroup
 
     @cached_property
-    def displacements(self) -> DisplacementTable:
-        """Scalars of the displacements."""
-        return DisplacementTable(self.space_group)
+    def subgroups(self) -> Subgroups:
+        """Subgroups of its point group."""
+        return subgroups_of(self.space_group.point_rotations)
 
     @cached_property
-    def subgroups(self) -> SubgroupTable:
-        """Subgroups of the point group."""
-        return SubgroupTable(self.space_group.point_rotations)
+    def operations(self) -> OperationTables:
+        """Look-ups of its operations."""
+        return operation_tables(self.space_group, self.subgroups)
 
     @cached_property
-    def fixed_spaces(self) -> FixedSpaces:
-        """Fixed spaces of the Wyckoff positions."""
-        return FixedSpaces(self.space_group, self.displacements, self.subgroups)
+    def letters(self) -> LetterTables:
+        """Look-ups of its Wyckoff positions."""
+        return letter_tables(self.space_group, self.subgroups)
+
+    @cached_property
+    def letter(self) -> NDArray[np.str_]:
+        """Letters (n_positions + 1,) of its Wyckoff positions; the last, index -1, is ""."""
+        return np.array([*(position.letter for position in self.space_group.wyckoff_positions), ""], dtype="<U1")
 
 
 def group_tables(space_group_number: int) -> GroupTables:

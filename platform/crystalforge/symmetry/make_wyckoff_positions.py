@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from crystalforge.symmetry.fixed_spaces import fixed_part
+from crystalforge.symmetry.cells import unit_cell
 from crystalforge.symmetry.group_tables import GroupTables, group_tables
 from crystalforge.symmetry.hall_numbers import N_SPACE_GROUPS
-from crystalforge.symmetry.invariant_metric import average_over_point_group
-from crystalforge.symmetry.merging import merge_once
+from crystalforge.symmetry.letter_tables import fixed_part, no_letters
+from crystalforge.symmetry.merging_kernel import merge_sites
 from crystalforge.symmetry.wyckoff_positions import TABLE
 
 N_POSITIONS = 1731
@@ -85,7 +85,9 @@ def probe_crystal(
 
 def _random_metric(tables: GroupTables, random: np.random.Generator) -> NDArray[np.float64]:
     edges = np.diag([9.0, 11.3, 13.9]) + random.uniform(-1.5, 1.5, (3, 3))
-    return average_over_point_group(tables.space_group, (edges @ edges.T)[None])[0]
+    R = tables.space_group.point_rotations
+    mean: NDArray[np.float64] = np.einsum("pki,kl,plj->ij", R, edges @ edges.T, R) / len(R)
+    return mean
 
 
 def _distinct(sites: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,39 +100,56 @@ def _one_site_per_position(
     tables: GroupTables, metric: NDArray[np.float64], random: np.random.Generator, n: int = 60_000
 ) -> list[NDArray[np.float64]]:
     """One site of every Wyckoff position: random sites merged with random cut-offs fall on all of them."""
-    sites = random.random((n, 3))
-    centres = merge_once(tables, sites, np.broadcast_to(metric, (n, 3, 3)), 9.0 * random.random(n) ** 2)
-    chosen = ~centres.percolates
-    y = centres.frac_coords[chosen]
+    sites, cutoff, cells = random.random((n, 3)), 9.0 * random.random(n) ** 2, np.tile(_cell(metric), (n, 1))
+    y, subgroup = _merge(tables, sites, cells, cutoff)
+    whole = subgroup >= 0
     keys: dict[tuple[int, ...], NDArray[np.float64]] = {}
-    for key, site in zip(_keys(tables, centres.subgroup[chosen], y), y, strict=True):
+    for key, site in zip(_keys(tables, subgroup[whole], y[whole]), y[whole], strict=True):
         keys.setdefault(key, site)
     return list(keys.values())
 
 
-def _keys(tables: GroupTables, masks: NDArray[np.uint64], sites: NDArray[np.float64]) -> list[tuple[int, ...]]:
-    """A name of the Wyckoff position of each site: the least (mask, fixed part) over its images."""
+def _merge(
+    tables: GroupTables, sites: NDArray[np.float64], cells: NDArray[np.float64], cutoff: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Centres (n, 3) and the subgroups (n,) that fix them, -1 where percolating."""
+    y, subgroup, no_position = np.empty((len(sites), 3)), np.empty(len(sites), int), np.empty(len(sites), int)
+    letters = no_letters(len(tables.subgroups.order))
+    merge_sites(sites, cells, cutoff, False, tables.operations, letters, y, subgroup, no_position)
+    return y, subgroup
+
+
+def _cell(metric: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lattice parameters (6,) in Å and degrees of a metric."""
+    lengths = np.sqrt(np.diag(metric))
+    cosines = (metric / np.outer(lengths, lengths))[[1, 0, 0], [2, 2, 1]]
+    return np.concatenate([lengths, np.degrees(np.arccos(cosines))])
+
+
+def _keys(tables: GroupTables, subgroup: NDArray[np.int64], sites: NDArray[np.float64]) -> list[tuple[int, ...]]:
+    """A name of the Wyckoff position of each site: the least (subgroup, fixed part) over its images."""
     group = tables.space_group
     matrices: dict[int, NDArray[np.float64]] = {}
     names: dict[tuple[int, ...], tuple[int, ...]] = {}
     answer = []
-    for mask, site in zip(masks, sites, strict=True):
-        own = _name(tables, matrices, int(mask), site)
+    for H, site in zip(subgroup.tolist(), sites, strict=True):
+        own = _name(tables, matrices, H, site)
         if own not in names:
             images = np.einsum("pij,j->pi", group.point_rotations, site) + group.point_translations
-            fixing = tables.displacements.stabilizers(images, 1e-6)
-            names[own] = min(_name(tables, matrices, int(m), image) for m, image in zip(fixing, images, strict=True))
+            cells = np.tile(unit_cell(group), (len(images), 1))
+            _, fixing = _merge(tables, images, cells, np.full(len(images), 1e-6))
+            names[own] = min(_name(tables, matrices, *pair) for pair in zip(fixing.tolist(), images, strict=True))
         answer.append(names[own])
     return answer
 
 
 def _name(
-    tables: GroupTables, matrices: dict[int, NDArray[np.float64]], mask: int, site: NDArray[np.float64]
+    tables: GroupTables, matrices: dict[int, NDArray[np.float64]], H: int, site: NDArray[np.float64]
 ) -> tuple[int, ...]:
-    if mask not in matrices:
-        matrices[mask] = fixed_part(tables.space_group, tables.subgroups.rotations, np.uint64(mask))
+    if H not in matrices:
+        matrices[H] = fixed_part(tables.space_group, tables.subgroups, H)
     # Fixed parts are multiples of 1/48 or coarser in the basis: 1/5040 tells them apart and forgets round-off.
-    return (mask, *(int(value) for value in np.round(matrices[mask] @ site * 5040) % 5040))
+    return (H, *(int(value) for value in np.round(matrices[H] @ site * 5040) % 5040))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crystalforge.errors import UsageError
+from crystalforge.symmetry.cells import unit_cell
 from crystalforge.symmetry.group_tables import GroupTables, group_tables
-from crystalforge.symmetry.invariant_metric import unit_metric
-from crystalforge.symmetry.merging import Centres, merge_once, merged_sites
+from crystalforge.symmetry.merging import Centres, merge
 from crystalforge.symmetry.site_arrays import check_rows, wrap
-from crystalforge.symmetry.subgroups import members_of
 
 TOLERANCE = 1e-5
 MAX_TOLERANCE = 0.02
@@ -53,12 +52,12 @@ def expand_orbits(space_group_number: int, frac_coords: ArrayLike, *, tolerance:
     """
     tables = group_tables(space_group_number)
     centres = _on_positions(tables, check_rows("frac_coords", frac_coords, 3), tolerance)
-    multiplicity = tables.space_group.order // centres.order
+    multiplicity = tables.space_group.order // tables.subgroups.order[centres.subgroup]
     start = np.cumsum(multiplicity) - multiplicity
     sites = np.empty((int(multiplicity.sum()), 3))
-    for mask in np.unique(centres.subgroup):
-        chosen = np.flatnonzero(centres.subgroup == mask)
-        images = _images(tables, mask, centres.frac_coords[chosen])
+    for H in np.unique(centres.subgroup):
+        chosen = np.flatnonzero(centres.subgroup == H)
+        images = _images(tables, H, centres.frac_coords[chosen])
         sites[start[chosen, None] + np.arange(images.shape[1])] = images
     return Orbits(wrap(sites), np.repeat(np.arange(len(multiplicity)), multiplicity), multiplicity)
 
@@ -78,8 +77,9 @@ def wyckoff_letters(
         UsageError: the coordinates have another shape or are not finite, or the tolerance is not in (0, 0.02].
     """
     tables = group_tables(space_group_number)
-    merged = merged_sites(tables, _on_positions(tables, check_rows("frac_coords", frac_coords, 3), tolerance))
-    return merged.wyckoff_letter, merged.multiplicity
+    centres = _on_positions(tables, check_rows("frac_coords", frac_coords, 3), tolerance)
+    multiplicity = tables.space_group.order // tables.subgroups.order[centres.subgroup]
+    return tables.letter[centres.position], multiplicity
 
 
 def _on_positions(tables: GroupTables, x: NDArray[np.float64], tolerance: float) -> Centres:
@@ -89,15 +89,14 @@ def _on_positions(tables: GroupTables, x: NDArray[np.float64], tolerance: float)
             f"tolerance: expected a fractional distance above 0 and up to {MAX_TOLERANCE}, got {tolerance}. "
             "Merge sites that are further off with merge_overlapping_sites."
         )
-    metrics = np.broadcast_to(unit_metric(tables.space_group), (len(x), 3, 3))
-    return merge_once(tables, x, metrics, np.full(len(x), float(tolerance)))
+    cells = np.tile(unit_cell(tables.space_group), (len(x), 1))
+    return merge(tables, x, cells, np.full(len(x), float(tolerance)))
 
 
-def _images(tables: GroupTables, mask: np.uint64, frac_coords: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distinct images (n, multiplicity, 3) of sites (n, 3) that all have the site symmetry of the mask."""
+def _images(tables: GroupTables, H: int, frac_coords: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distinct images (n, multiplicity, 3) of sites (n, 3) that all have the site symmetry H."""
     group, table = tables.space_group, tables.subgroups.multiplication
-    members = np.flatnonzero(members_of(np.array([mask]), len(table))[0])
-    chosen = np.unique(table[:, members].min(axis=1))  # the first operation of each left coset g·H
+    chosen = np.unique(table[:, tables.subgroups.members[H]].min(axis=1))  # the first operation of each left coset g·H
     moved = np.einsum("pij,nj->npi", group.point_rotations[chosen], frac_coords) + group.point_translations[chosen]
     images = group.centrings[None, :, None, :] + moved[:, None, :, :]
     return images.reshape(len(frac_coords), -1, 3)

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crystalforge.errors import UsageError
-
-ROUND_OFF = 1e-12
-"""A fractional coordinate this close below 1 is 0."""
+from crystalforge.symmetry.tolerances import ROUND_OFF
 
 
 def check_rows(name: str, values: ArrayLike, width: int, length: int | None = None) -> NDArray[np.float64]:

@@ -1,30 +1,22 @@
-"""Subgroups of a point group as 48-bit masks: closure, mean rotation, and what merging needs of them.
+"""All subgroups of a point group, and which of them a further rotation generates.
 
-Bit i of a mask stands for rotation i of ``SpaceGroup.point_rotations``. What was computed for a mask is remembered:
-a group has few distinct masks, a batch has many sites.
+A crystallographic point group has at most 98 subgroups, so what merging needs of them is a table: the subgroup that
+the rotations of a set generate is found by one look-up per rotation, with nothing to close and nothing to remember.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-MAX_REMEMBERED = 200_000
-"""Masks remembered per group (about 200 bytes each) before the memory is emptied."""
 
 BITS = np.uint64(1) << np.arange(48, dtype=np.uint64)
 
 
 def masks_of(members: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Masks (n,) of members (n, n_point)."""
+    """Masks (n,) of members (n, n_point): bit i stands for rotation i."""
     return members @ BITS[: members.shape[1]]
-
-
-def members_of(masks: NDArray[np.uint64], n_point: int) -> NDArray[np.bool_]:
-    """Members (n, n_point) of masks (n,)."""
-    return (masks[:, None] & BITS[:n_point]) != 0
 
 
 def multiplication_table(rotations: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -54,83 +46,46 @@ def close(members: NDArray[np.bool_], table: NDArray[np.int64]) -> NDArray[np.bo
 
 
 @dataclass(frozen=True)
-class Generated:
-    """What a set S of rotations generates, for n sets.
+class Subgroups:
+    """All subgroups of a point group, ``n_subgroups`` of them, the trivial one first.
 
     Attributes:
-        masks: (n,) masks of the subgroup H_P.
-        orders: (n,) number of its rotations.
-        centring: (n, 3, 3) the matrix M = (1 - A + P_H)^-1 - P_H, with A the mean of S and P_H the mean of H_P.
+        multiplication: (n_point, n_point) index of rotation i times rotation j.
+        members: (n_subgroups, n_point) whether a rotation belongs to the subgroup.
+        order: (n_subgroups,) number of its rotations.
+        join: (n_subgroups, n_point) index of the subgroup that a subgroup and a rotation generate.
+        mean_rotation: (n_subgroups, 3, 3) P_H, the projection on what the subgroup leaves in place.
     """
 
-    masks: NDArray[np.uint64]
-    orders: NDArray[np.int64]
-    centring: NDArray[np.float64]
+    multiplication: NDArray[np.int64]
+    members: NDArray[np.bool_]
+    order: NDArray[np.int64]
+    join: NDArray[np.int64]
+    mean_rotation: NDArray[np.float64]
 
-    def take(self, index: NDArray[np.int64]) -> Generated:
-        """The entries at the index (m,)."""
-        return Generated(self.masks[index], self.orders[index], self.centring[index])
-
-
-@dataclass
-class SubgroupTable:
-    """Remembers, for one point group, what each set of rotations generates.
-
-    Attributes:
-        rotations: (n_point, 3, 3), the identity first.
-    """
-
-    rotations: NDArray[np.int64]
-    multiplication: NDArray[np.int64] = field(init=False)
-    # The remembered sets, sorted, with their results in the same order: replaced as one tuple, never changed in place.
-    _known: tuple[NDArray[np.uint64], Generated] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.multiplication = multiplication_table(self.rotations)
-        self._known = (np.empty(0, np.uint64), self._generate(np.empty(0, np.uint64)))
-
-    def generated_by(self, masks: NDArray[np.uint64]) -> Generated:
-        """What each set (n,) generates."""
-        sets, inverse = np.unique(masks, return_inverse=True)
-        known, results = self._known
-        place = np.searchsorted(known, sets)
-        new = sets[~_holds(known, place, sets)]
-        if len(new):
-            known, results = self._remember(known, results, new) if len(known) < MAX_REMEMBERED else self._only(sets)
-            place = np.searchsorted(known, sets)
-        return results.take(place[inverse])
-
-    def _remember(
-        self, known: NDArray[np.uint64], results: Generated, new: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.uint64], Generated]:
-        added = self._generate(new)
-        sets = np.concatenate([known, new])
-        joined = Generated(
-            np.concatenate([results.masks, added.masks]),
-            np.concatenate([results.orders, added.orders]),
-            np.concatenate([results.centring, added.centring]),
-        )
-        order = np.argsort(sets)
-        self._known = (sets[order], joined.take(order))
-        return self._known
-
-    def _only(self, sets: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Generated]:
-        self._known = (sets, self._generate(sets))
-        return self._known
-
-    def _generate(self, sets: NDArray[np.uint64]) -> Generated:
-        members = members_of(sets, len(self.rotations))
-        closed = close(members, self.multiplication)
-        mean_set, mean_subgroup = self._mean_rotation(members), self._mean_rotation(closed)
-        centring = np.linalg.inv(np.eye(3) - mean_set + mean_subgroup) - mean_subgroup
-        return Generated(masks_of(closed), closed.sum(axis=1), centring)
-
-    def _mean_rotation(self, members: NDArray[np.bool_]) -> NDArray[np.float64]:
-        sums = members.astype(float) @ self.rotations.reshape(-1, 9)
-        return (sums / members.sum(axis=1, keepdims=True)).reshape(-1, 3, 3)
+    def index_of(self, masks: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Index (n,) of the subgroups with these masks (n,)."""
+        known = masks_of(self.members)
+        order = np.argsort(known)
+        return order[np.searchsorted(known[order], masks)]
 
 
-def _holds(known: NDArray[np.uint64], place: NDArray[np.int64], sets: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    if not len(known):
-        return np.zeros(len(sets), dtype=bool)
-    return known[np.minimum(place, len(known) - 1)] == sets
+def subgroups_of(rotations: NDArray[np.int64]) -> Subgroups:
+    """Find all subgroups of a point group (n_point, 3, 3), the identity first: each by a rotation more than another."""
+    table = multiplication_table(rotations)
+    n_point = len(rotations)
+    index = {1: 0}  # by mask
+    members, join = np.eye(1, n_point, dtype=bool), np.empty((0, n_point), dtype=int)
+    while len(join) < len(members):
+        seeds = members[len(join) :, None] | np.eye(n_point, dtype=bool)
+        sets, inverse = np.unique(masks_of(seeds.reshape(-1, n_point)), return_inverse=True)
+        closed = close((sets[:, None] & BITS[:n_point]) != 0, table)
+        masks = masks_of(closed).tolist()
+        new = {mask: row for row, mask in enumerate(masks) if mask not in index}
+        index |= {mask: len(members) + place for place, mask in enumerate(new)}
+        members = np.concatenate([members, closed[list(new.values())]])
+        found = np.array([index[mask] for mask in masks])
+        join = np.concatenate([join, found[inverse].reshape(-1, n_point)])
+    order = members.sum(axis=1)
+    mean_rotation = (members.astype(float) @ rotations.reshape(n_point, 9)).reshape(-1, 3, 3) / order[:, None, None]
+    return Subgroups(table, members, order, join, mean_rotation)

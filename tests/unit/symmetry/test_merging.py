@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from crystalforge.errors import UnknownSpaceGroupError, UsageError
 from crystalforge.symmetry import SPACE_GROUPS, expand_orbits, merge_overlapping_sites, space_group, wyckoff_letters
 from crystalforge.symmetry.group_tables import group_tables
-from crystalforge.symmetry.invariant_metric import average_over_point_group
 
 CUBIC = [6.098, 6.098, 6.098, 90.0, 90.0, 90.0]
 HEXAGONAL = [4.0, 4.0, 9.0, 90.0, 90.0, 120.0]
@@ -17,7 +16,8 @@ HEXAGONAL = [4.0, 4.0, 9.0, 90.0, 90.0, 120.0]
 def cells_of(number: int, n: int, rng: np.random.Generator) -> np.ndarray:
     """Cells (n, 6) of about 3 to 13 Å with every freedom that the group allows, none more."""
     edges = rng.uniform(3, 13, (n, 3))[:, :, None] * (np.eye(3) + rng.uniform(-0.15, 0.15, (n, 3, 3)))
-    metrics = average_over_point_group(space_group(number), edges @ edges.transpose(0, 2, 1))
+    R = space_group(number).point_rotations
+    metrics = np.einsum("pki,nkl,plj->nij", R, edges @ edges.transpose(0, 2, 1), R, optimize=True) / len(R)
     lengths = np.sqrt(np.einsum("nii->ni", metrics))
     cosines = [metrics[:, i, j] / lengths[:, i] / lengths[:, j] for i, j in ((1, 2), (0, 2), (0, 1))]
     return np.concatenate([lengths, np.degrees(np.arccos(np.stack(cosines, axis=1)))], axis=1)

@@ -12,7 +12,7 @@ from crystalforge.symmetry import (
     hall_number_of,
     space_group,
 )
-from crystalforge.symmetry.subgroups import SubgroupTable, close, masks_of, members_of, multiplication_table
+from crystalforge.symmetry.subgroups import close, masks_of, multiplication_table, subgroups_of
 
 
 def test_the_twelve_settings() -> None:
@@ -75,17 +75,29 @@ def test_arrays_are_read_only_and_cached() -> None:
         space_group(225).rotations[0, 0, 0] = 2
 
 
-def test_closure_and_centring_matrix() -> None:
-    group = space_group(221)
-    table = SubgroupTable(group.point_rotations)
+@pytest.mark.parametrize(
+    ("number", "n_subgroups"), [(1, 1), (16, 5), (99, 10), (207, 30), (221, 98), (191, 54), (227, 98)]
+)
+def test_all_subgroups_of_a_point_group(number: int, n_subgroups: int) -> None:
+    """Their counts are those of group theory: 222 has 5, 4mm (the dihedral group of 8) 10, O 30, O x C2 98."""
+    subgroups = subgroups_of(space_group(number).point_rotations)
+    n_point = len(space_group(number).point_rotations)
+    assert len(np.unique(masks_of(subgroups.members))) == len(subgroups.order) == n_subgroups
+    assert subgroups.order[0] == 1 and (n_point % subgroups.order == 0).all()
+    for inside in map(np.flatnonzero, subgroups.members):
+        products = subgroups.multiplication[np.ix_(inside, inside)]
+        assert set(products.ravel()) == set(inside), "closed"
+    seeds = subgroups.members[:, None] | np.eye(n_point, dtype=bool)
+    joined = close(seeds.reshape(-1, n_point), subgroups.multiplication).reshape(seeds.shape)
+    assert (subgroups.members[subgroups.join] == joined).all()
+    assert (subgroups.index_of(masks_of(subgroups.members)) == np.arange(n_subgroups)).all()
+
+
+def test_closure_is_the_least_group_with_the_members() -> None:
+    table = multiplication_table(space_group(221).point_rotations)
     members = np.random.default_rng(0).random((200, 48)) < 0.03
-    closed = close(members, table.multiplication)
+    closed = close(members, table)
     for row, before in zip(closed, members, strict=True):
         inside = np.flatnonzero(row)
         assert row[before].all() and row[0] and 48 % len(inside) == 0
-        assert row[table.multiplication[np.ix_(inside, inside)]].all()
-    members[:, 0] = True
-    generated = table.generated_by(masks_of(members))
-    assert (members_of(generated.masks, 48) == closed).all()
-    again = table.generated_by(masks_of(members)[::-1])
-    assert (again.masks == generated.masks[::-1]).all() and (again.centring == generated.centring[::-1]).all()
+        assert row[table[np.ix_(inside, inside)]].all()
