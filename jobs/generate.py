@@ -144,11 +144,13 @@ def generate(
         if missing:
             shutil.rmtree(folder / ".attempts", ignore_errors=True)
             models = _models_of(home, plan)
+            rows, accepted = _total(lines, "rows"), _total(lines, "accepted")
             for line in _draw_all(folder, plan, models, missing):
                 manifest.append(line)
                 lines[line["file"]] = line
+                rows, accepted = rows + line["rows"], accepted + line["accepted"]
                 if progress:
-                    progress(_total(lines, "rows"), plan.count, _total(lines, "accepted"))
+                    progress(rows, plan.count, accepted)
     return GenerationSummary(
         generation_id=plan.generation_id,
         folder=folder,

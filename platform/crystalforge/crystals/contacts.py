@@ -40,7 +40,9 @@ SAME_SITE_DISTANCE = 1e-4
 """Å: an image nearer than this is the site itself; far below any contact, above the noise of stored coordinates."""
 _ANGLE_NOISE = 1e-6  # degrees; moves a distance of 10 Å by less than 2e-7 Å
 _LENGTH_NOISE = 1e-8  # relative
-_CHUNK_VALUES = 1 << 18  # 2 MB arrays stay in the processor's cache
+_CHUNK_VALUES = (
+    1 << 17
+)  # 1 MB arrays stay in the cache; the allocator gives 2 MB ones back each time, at 3 times the cost
 
 
 @dataclass(frozen=True)

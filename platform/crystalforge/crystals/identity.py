@@ -20,7 +20,7 @@ LATTICE_STEPS = 1_000
 """Steps of the rounded lattice parameters in 1 Å and in 1 degree (1e-3)."""
 _OFFSET = 0.5371
 """Rounding bounds lie off the decimals of 5 digits that people write: noise of 1e-16 must not change an id."""
-_CHUNK_VALUES = 1 << 18
+_CHUNK_VALUES = 1 << 17  # as in contacts.py
 DIGEST_BYTES = 16
 
 

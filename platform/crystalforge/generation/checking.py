@@ -82,7 +82,7 @@ def _judge(space_group_number: int, raw: RawSamples, floors: Floors) -> Verdicts
     finite = np.isfinite(raw.frac_coords).all(axis=(1, 2)) & np.isfinite(raw.lattice_parameters).all(axis=1)
     reasons[~finite] = RejectReason.NOT_FINITE
     candidates = np.flatnonzero(finite)
-    crystals, percolates = _merge(space_group_number, _take(raw, candidates), floors.merge_ratio)
+    crystals, percolates = merge_samples(space_group_number, _take(raw, candidates), floors.merge_ratio)
     reasons[candidates[percolates]] = RejectReason.PERCOLATES
     merged = candidates[~percolates]
     contacts = least_contacts(crystals)
@@ -98,7 +98,9 @@ def _judge(space_group_number: int, raw: RawSamples, floors: Floors) -> Verdicts
     return Verdicts(reasons, has_crystal, crystals, contacts)
 
 
-def _merge(space_group_number: int, raw: RawSamples, merge_ratio: float) -> tuple[CrystalBatch, NDArray[np.bool_]]:
+def merge_samples(
+    space_group_number: int, raw: RawSamples, merge_ratio: float
+) -> tuple[CrystalBatch, NDArray[np.bool_]]:
     """The merged crystals of the samples that do not percolate, and which do: ``(n,)``."""
     n = len(raw.atomic_numbers)
     sites = merge_overlapping_sites(

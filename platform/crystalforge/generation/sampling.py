@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.composition import chemical_systems
 from crystalforge.crystals.elements import symbols
 from crystalforge.crystals.identity import crystal_ids
@@ -29,7 +28,9 @@ def sample_shard(model: Model, plan: GenerationPlan, shard: Shard) -> pa.Table:
     """Draw one shard: ``shard.n_samples`` rows of schema ``samples``, accepted or rejected."""
     raw = model.draw(shard.n_samples, plan.shard_seed(shard))
     verdicts = judge(shard.space_group_number, raw, floors_of(model, plan.min_contact_ratio))
-    return _table(plan, shard, raw, verdicts)
+    identifiers = np.array(crystal_ids(verdicts.crystals), dtype=str)
+    found = search_first(verdicts, identifiers)
+    return sample_rows(plan, shard, raw, verdicts, identifiers, found)
 
 
 def accepted_shares(
@@ -47,8 +48,42 @@ def floors_of(model: Model, min_contact_ratio: float = DEFAULT_MIN_CONTACT_RATIO
     return Floors(model.recipe.sampling.merge_ratio, min_contact_ratio, model.volume_window)
 
 
-def _table(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdicts: Verdicts) -> pa.Table:
-    columns = _crystal_columns(verdicts) | _sample_columns(plan, shard, raw, verdicts)
+def search_first(verdicts: Verdicts, identifiers: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Space groups by search, for the first of each accepted crystal; 0 elsewhere and where the search fails.
+
+    Args:
+        verdicts: of a shard, with n_merged crystals.
+        identifiers: (n_merged,) their ``crystal_ids``.
+
+    Returns:
+        (n_merged,) 1 to 230, or 0.
+    """
+    candidates = np.flatnonzero(verdicts.accepted[verdicts.has_crystal])
+    first = candidates[np.unique(identifiers[candidates], return_index=True)[1]]
+    found = np.zeros(len(verdicts.crystals), dtype=np.int64)
+    found[first] = find_space_groups(verdicts.crystals.select(first), symprec=SEARCH_SYMPREC)
+    return found
+
+
+def sample_rows(
+    plan: GenerationPlan,
+    shard: Shard,
+    raw: RawSamples,
+    verdicts: Verdicts,
+    identifiers: NDArray[np.str_],
+    found: NDArray[np.int64],
+) -> pa.Table:
+    """Rows of schema ``samples`` from what was drawn and what became of it.
+
+    Args:
+        plan: of the generation.
+        shard: the shard, of n samples.
+        raw: the n samples as drawn.
+        verdicts: what became of them; n_merged have a crystal.
+        identifiers: (n_merged,) ``crystal_ids``.
+        found: (n_merged,) space groups by search, 0 where none was found.
+    """
+    columns = _crystal_columns(verdicts, identifiers, found) | _sample_columns(plan, shard, raw, verdicts)
     return pa.table([_typed(columns[field.name], field) for field in SAMPLES], schema=SAMPLES)
 
 
@@ -85,22 +120,13 @@ def _sample_columns(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdict
     }
 
 
-def _crystal_columns(verdicts: Verdicts) -> dict[str, pa.Array]:
+def _crystal_columns(
+    verdicts: Verdicts, identifiers: NDArray[np.str_], found: NDArray[np.int64]
+) -> dict[str, pa.Array]:
     """Columns of the merged crystals, null where a sample has none."""
-    crystals = verdicts.crystals
-    identifiers = np.array(crystal_ids(crystals), dtype=str)
-    columns = batch_to_columns(crystals, verdicts.contacts) | {
+    columns = batch_to_columns(verdicts.crystals, verdicts.contacts) | {
         "crystal_id": pa.array(identifiers),
-        "space_group_found": _searched(crystals, identifiers, verdicts.accepted[verdicts.has_crystal]),
+        "space_group_found": pa.array(found, mask=found == 0),
     }
     place = pa.array(np.cumsum(verdicts.has_crystal) - 1, mask=~verdicts.has_crystal)
     return {name: column.take(place) for name, column in columns.items()}
-
-
-def _searched(crystals: CrystalBatch, identifiers: NDArray[np.str_], accepted: NDArray[np.bool_]) -> pa.Array:
-    """Space groups by search, for the first of each accepted crystal of the shard; null elsewhere."""
-    candidates = np.flatnonzero(accepted)
-    first = candidates[np.unique(identifiers[candidates], return_index=True)[1]]
-    found = np.zeros(len(crystals), dtype=np.int16)
-    found[first] = find_space_groups(crystals.select(first), symprec=SEARCH_SYMPREC)
-    return pa.array(found, mask=found == 0)
