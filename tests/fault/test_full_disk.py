@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_disk import mounted_disk
 from small_training import small_recipe
 
 from crystalforge.catalog.shards import ShardManifest
@@ -27,17 +27,12 @@ FREE_KIB = 300
 
 
 @pytest.fixture
-def small_home(trained_home: Home, tmp_path: Path) -> Iterator[Home]:
+def small_home(trained_home: Home) -> Iterator[Home]:
     """The trained home on a real file system of its own with little space left."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m", "tmpfs", disk]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    home = Home.locate(shutil.copytree(trained_home.path, disk / "home"))
-    (disk / "filler").write_bytes(b"x" * (shutil.disk_usage(disk).free - FREE_KIB * 1024))
-    yield home
-    subprocess.run(["umount", "--lazy", disk], check=True)  # MLflow keeps its store open
+    with mounted_disk(f"{DISK_MIB}m") as disk:
+        home = Home.locate(shutil.copytree(trained_home.path, disk / "home"))
+        (disk / "filler").write_bytes(b"x" * (shutil.disk_usage(disk).free - FREE_KIB * 1024))
+        yield home
 
 
 def test_a_training_on_a_full_disk_stops_and_goes_on_when_there_is_space(small_home: Home, ray_session: None) -> None:
