@@ -40,8 +40,11 @@ _BIT_PLACE[[(int(_DE_BRUIJN) << bit & (1 << WORD) - 1) >> 58 for bit in range(WO
 
 
 def compiled(function: F) -> F:
-    """Compile on first use, to machine code without Python objects; no reordering of sums ("fast math")."""
-    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    """Compile on first use, to machine code without Python objects; no reordering of sums ("fast math").
+
+    Inlined into the loop, the functions take half the time: a call passes every table with its shape and strides.
+    """
+    return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function))
 
 
 @compiled
