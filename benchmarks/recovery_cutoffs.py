@@ -59,12 +59,9 @@ class Cutoff:
 
 
 def cutoffs_of_recipes() -> dict[str, Cutoff]:
-    """What the recipes of the package hold; a floor is there only if the recipe has one."""
+    """What the recipes of the package hold."""
     samplings = {name: load_recipe(name).sampling for name in recipe_names()}
-    return {
-        name: Cutoff(sampling.merge_ratio, float(getattr(sampling, "merge_floor_angstrom", 0.0)))
-        for name, sampling in samplings.items()
-    }
+    return {name: Cutoff(part.merge_ratio, part.merge_floor_angstrom) for name, part in samplings.items()}
 
 
 def by_ratio(ratio: float, floor: float = 0.0) -> Rule:

@@ -8,6 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
@@ -102,7 +104,13 @@ class Sampling(_Part):
     compositions: Literal["uniform", "marginals"]
     """`uniform`: any three elements of the space group's crystals; `marginals`: each by its frequency at its site."""
     merge_ratio: Annotated[float, Field(gt=0, le=1)]
-    """Atoms of one orbit merge when they are closer than this share of twice their atomic radius."""
+    """Atoms of one orbit merge when they are closer than this share of twice their atomic radius,"""
+    merge_floor_angstrom: Weight = 0.0
+    """and whatever their radius when they are closer than this (Å)."""
+
+    def merge_cutoff(self, radii: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Cut-offs (Å) of the merge, in the shape of the atomic radii (Å)."""
+        return np.maximum(self.merge_ratio * 2 * radii, self.merge_floor_angstrom)
 
 
 class Recipe(_Part):

@@ -12,6 +12,7 @@ from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.composition import volumes_per_atom
 from crystalforge.crystals.contacts import Contacts, least_contacts
 from crystalforge.gan.model import RawSamples
+from crystalforge.gan.recipe import Sampling
 from crystalforge.schemas import RejectReason
 from crystalforge.symmetry import merge_overlapping_sites
 
@@ -25,8 +26,8 @@ logger = logging.getLogger(__name__)
 class Floors:
     """What a crystal must meet to be accepted."""
 
-    merge_ratio: float
-    """Atoms of one orbit merge when closer than this share of twice their radius."""
+    sampling: Sampling
+    """Has the cut-off below which atoms of one orbit merge."""
     min_contact_ratio: float
     """Least distance over the sum of the two atomic radii."""
     volume_window: tuple[float, float]
@@ -82,7 +83,7 @@ def _judge(space_group_number: int, raw: RawSamples, floors: Floors) -> Verdicts
     finite = np.isfinite(raw.frac_coords).all(axis=(1, 2)) & np.isfinite(raw.lattice_parameters).all(axis=1)
     reasons[~finite] = RejectReason.NOT_FINITE
     candidates = np.flatnonzero(finite)
-    crystals, percolates = merge_samples(space_group_number, _take(raw, candidates), floors.merge_ratio)
+    crystals, percolates = merge_samples(space_group_number, _take(raw, candidates), floors.sampling)
     reasons[candidates[percolates]] = RejectReason.PERCOLATES
     merged = candidates[~percolates]
     contacts = least_contacts(crystals)
@@ -99,7 +100,7 @@ def _judge(space_group_number: int, raw: RawSamples, floors: Floors) -> Verdicts
 
 
 def merge_samples(
-    space_group_number: int, raw: RawSamples, merge_ratio: float
+    space_group_number: int, raw: RawSamples, sampling: Sampling
 ) -> tuple[CrystalBatch, NDArray[np.bool_]]:
     """The merged crystals of the samples that do not percolate, and which do: ``(n,)``."""
     n = len(raw.atomic_numbers)
@@ -107,7 +108,7 @@ def merge_samples(
         space_group_number,
         raw.frac_coords.reshape(-1, 3),
         np.repeat(raw.lattice_parameters, 3, axis=0),
-        merge_ratio * 2 * raw.radii.reshape(-1),
+        sampling.merge_cutoff(raw.radii.reshape(-1)),
         repeat=True,  # so that no two atoms of an orbit stay closer than the cut-off
     )
     percolates = np.asarray(sites.percolates.reshape(n, 3).any(axis=1))

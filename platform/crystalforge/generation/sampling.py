@@ -45,7 +45,7 @@ def accepted_shares(
 
 def floors_of(model: Model, min_contact_ratio: float = DEFAULT_MIN_CONTACT_RATIO) -> Floors:
     """What the samples of a model must meet."""
-    return Floors(model.recipe.sampling.merge_ratio, min_contact_ratio, model.volume_window)
+    return Floors(model.recipe.sampling, min_contact_ratio, model.volume_window)
 
 
 def search_first(verdicts: Verdicts, identifiers: NDArray[np.str_]) -> NDArray[np.int64]:

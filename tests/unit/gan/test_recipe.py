@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crystalforge.errors import RecipeError
@@ -95,3 +96,9 @@ def test_steps_replace_the_recipes_and_change_its_fingerprint() -> None:
 def test_values_survive_a_round_trip() -> None:
     recipe = load_recipe("paper")
     assert recipe_from_values(recipe.model_dump(), "round trip") == recipe
+
+
+def test_the_cutoff_of_the_merge_is_a_share_of_the_radii_with_a_floor() -> None:
+    radii = np.array([[0.25, 0.6, 2.0]])  # H, O and an alkali metal
+    assert load_recipe("paper").sampling.merge_cutoff(radii).tolist() == [[0.25, 0.6, 2.0]]
+    assert load_recipe("quick").sampling.merge_cutoff(radii).tolist() == [[1.0, 1.0, 2.0]]

@@ -10,10 +10,12 @@ import pytest
 from crystalforge.crystals.rows import batch_from_table
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.model import RawSamples
+from crystalforge.gan.recipe import Sampling
 from crystalforge.generation.checking import Floors, judge
 from crystalforge.symmetry import SPACE_GROUPS
 
-FLOORS = Floors(merge_ratio=0.5, min_contact_ratio=0.75, volume_window=(4.0, 120.0))
+SAMPLING = Sampling(compositions="uniform", merge_ratio=0.5)
+FLOORS = Floors(SAMPLING, min_contact_ratio=0.75, volume_window=(4.0, 120.0))
 
 
 def _raw(numbers: list, coords: list, lattice: list) -> RawSamples:

@@ -66,7 +66,7 @@ PROTOTYPES = {
 def default_cutoff(elements: tuple[str, str, str]) -> np.ndarray:
     """(3,) Å."""
     radii = atomic_radii()[atomic_number(elements)]
-    return load_recipe("quick").sampling.merge_ratio * 2 * radii
+    return load_recipe("quick").sampling.merge_cutoff(radii)
 
 
 def merge_moved(prototype: Prototype, noise: float) -> tuple[np.ndarray, MergedSites]:
