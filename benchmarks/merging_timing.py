@@ -102,20 +102,30 @@ def disagreements(samples: Any, merged: Any, found: Any) -> list[int]:
 
 
 def cold(number: int, sites: int, later: int) -> dict[str, Any]:
-    """CPU seconds of the first batches of a fresh process, imports apart, and of later batches."""
+    """CPU seconds of the first batch of a fresh process and of later ones; imports, and numba's own start, apart."""
     start = time.process_time()
     from crystalforge.symmetry import merge_overlapping_sites
 
     import_s = time.process_time() - start
     from merging_samples import draw_samples
 
+    start = time.process_time()
+    merge_overlapping_sites(1, [[0.1, 0.2, 0.3]], [[5.0, 5.0, 5.0, 90.0, 90.0, 90.0]], 0.5)
+    load_s = time.process_time() - start
     batches = []
     for seed in range(1 + later):
         samples = draw_samples(number, "generation", sites, seed)
         start = time.process_time()
         merge_overlapping_sites(number, samples.frac_coords, samples.lattice_parameters, samples.cutoff)
         batches.append(time.process_time() - start)
-    return {"group": number, "n": sites, "import_s": import_s, "first_s": batches[0], "later_s": min(batches[1:])}
+    return {
+        "group": number,
+        "n": sites,
+        "import_s": import_s,
+        "load_s": load_s,
+        "first_s": batches[0],
+        "later_s": min(batches[1:]),
+    }
 
 
 def tensors(groups: list[int], sites: int, device: str) -> dict[str, Any] | None:
