@@ -48,38 +48,41 @@ class Site:
         )
 
 
-def judge_chunk(space_group_number: int, n: int, seed: list[int]) -> dict[str, Any]:
-    """Judge n random cases of a group; counts by kind of case, examples of what disagrees."""
+@dataclass(frozen=True)
+class Verdict:
+    """What the oracle says of one case.
+
+    Attributes:
+        on_edge: a distance is within EDGE of the cut-off.
+        disagrees, repeat_disagrees: one pass, the repeated merge differ from the oracle.
+        too_close: two sites of the final orbit are within the cut-off.
+        average_agrees: the null is right: the mean of the near images is the oracle's centre.
+        deviation: Å, largest distance of a centre from the oracle's.
+        text: the case, where it disagrees.
+    """
+
+    on_edge: bool
+    disagrees: bool
+    repeat_disagrees: bool
+    too_close: bool
+    average_agrees: bool
+    deviation: float
+    text: str
+
+
+def judge_chunk(space_group_number: int, n: int, seed: list[int], *, tensors: bool = True) -> dict[str, Any]:
+    """Judge n random cases of a group, with torch's merge too or without; counts by kind, examples that disagree."""
     start, group = time.process_time(), space_group(space_group_number)
     cases = draw_cases(space_group_number, n, np.random.default_rng(seed))
     once, repeated = (_merge(group, cases, repeat=repeat) for repeat in (False, True))
-    flags = {name: np.zeros(n, dtype=bool) for name in ("on_edge", "disagrees", "repeat_disagrees", "too_close")}
-    examples, deviation = [], 0.0
-    averaged = _average_of_near_images(group, cases)
-    agrees_average = np.zeros(n, dtype=bool)
-    for row in range(n):
-        site = Site(group, cases.frac_coords[row], cases.lattice_parameters[row], float(cases.cutoff[row]))
-        first = site.clusters()
-        verdict, off = compare(site, first, once, row)
-        last, edge = _until_stable(site, first)
-        again, off_again = compare(site, last, repeated, row)
-        deviation = max(deviation, off, off_again)
-        flags["on_edge"][row] = edge
-        flags["disagrees"][row], flags["repeat_disagrees"][row] = verdict != VERDICTS[0], again != VERDICTS[0]
-        flags["too_close"][row] = not repeated.percolates[row] and _too_close(site, repeated.frac_coords[row])
-        agrees_average[row] = not first.percolates and _same_centre(site, averaged[row], first)
-        if flags["disagrees"][row] or flags["repeat_disagrees"][row]:
-            examples.append(f"{verdict}; repeated: {again}; {site.as_text()}")
-    whole = ~once.percolates
-    flags |= {
-        "percolating": once.percolates,
-        "merged": whole & (once.multiplicity < group.order),
-        "untouched": whole & (once.multiplicity == group.order),
-        "average_agrees": agrees_average,
-        "repeat_changes": (once.multiplicity != repeated.multiplicity) | (once.percolates != repeated.percolates),
-        "repeat_percolates": repeated.percolates & whole,
-        "coinciding_centres": whole & (_stabilizer_order(group, once.frac_coords) * once.multiplicity > group.order),
-    }
+    verdicts = [judge(_site(group, cases, row), once, repeated, row) for row in range(n)]
+    flags = _what_merging_did(group, once, repeated)
+    for name in ("on_edge", "disagrees", "repeat_disagrees", "too_close", "average_agrees"):
+        flags[name] = np.array([getattr(verdict, name) for verdict in verdicts])
+    flags["tensors_differ"] = np.zeros(n, dtype=bool)
+    if tensors:
+        for merged, repeat in ((once, False), (repeated, True)):
+            flags["tensors_differ"] |= _differs(merged, _merge_tensors(group, cases, repeat=repeat))
     return {
         "space_group_number": space_group_number,
         "counts_by_kind": {
@@ -87,10 +90,29 @@ def judge_chunk(space_group_number: int, n: int, seed: list[int]) -> dict[str, A
             | {name: int(flag[cases.kind == k].sum()) for name, flag in flags.items()}
             for k, kind in enumerate(KINDS)
         },
-        "largest_deviation_of_centres_angstrom": deviation,
-        "examples": examples[:MAX_EXAMPLES],
+        "largest_deviation_of_centres_angstrom": max(verdict.deviation for verdict in verdicts),
+        "examples": [verdict.text for verdict in verdicts if verdict.text][:MAX_EXAMPLES],
         "cpu_s": time.process_time() - start,
     }
+
+
+def judge(site: Site, once: MergedSites, repeated: MergedSites, row: int) -> Verdict:
+    """One case: one pass against the oracle, the repeated merge against the oracle's own repetition."""
+    first = site.clusters()
+    last, on_edge = _until_stable(site, first)
+    verdict, off = compare(site, first, once, row)
+    again, off_again = compare(site, last, repeated, row)
+    disagrees, repeat_disagrees = verdict != VERDICTS[0], again != VERDICTS[0]
+    wrong = disagrees or repeat_disagrees
+    return Verdict(
+        on_edge=on_edge,
+        disagrees=disagrees,
+        repeat_disagrees=repeat_disagrees,
+        too_close=not repeated.percolates[row] and _too_close(site, repeated.frac_coords[row]),
+        average_agrees=not first.percolates and _same_centre(site, _average_of_near_images(site), first),
+        deviation=max(off, off_again),
+        text=f"{verdict}; repeated: {again}; {site.as_text()}" if wrong else "",
+    )
 
 
 def compare(site: Site, oracle: OrbitClusters, merged: MergedSites, row: int) -> tuple[str, float]:
@@ -113,7 +135,7 @@ def compare_oracles(space_group_number: int, n: int, seed: list[int]) -> dict[st
     group, disagreeing, cpu = space_group(space_group_number), [], [0.0, 0.0]
     cases = draw_cases(space_group_number, n, np.random.default_rng(seed))
     for row in range(n):
-        site = Site(group, cases.frac_coords[row], cases.lattice_parameters[row], float(cases.cutoff[row]))
+        site = _site(group, cases, row)
         start = time.process_time()
         fast = site.clusters()
         between = time.process_time()
@@ -129,10 +151,43 @@ def compare_oracles(space_group_number: int, n: int, seed: list[int]) -> dict[st
     return {"n": n, "disagreements": len(disagreeing), "examples": disagreeing[:MAX_EXAMPLES], "cpu_s": cpu}
 
 
+def _site(group: SpaceGroup, cases: Cases, row: int) -> Site:
+    return Site(group, cases.frac_coords[row], cases.lattice_parameters[row], float(cases.cutoff[row]))
+
+
+def _what_merging_did(group: SpaceGroup, once: MergedSites, repeated: MergedSites) -> dict[str, NDArray[np.bool_]]:
+    whole = ~once.percolates
+    return {
+        "percolating": once.percolates,
+        "merged": whole & (once.multiplicity < group.order),
+        "untouched": whole & (once.multiplicity == group.order),
+        "repeat_changes": (once.multiplicity != repeated.multiplicity) | (once.percolates != repeated.percolates),
+        "repeat_percolates": repeated.percolates & whole,
+        "coinciding_centres": whole & (_stabilizer_order(group, once.frac_coords) * once.multiplicity > group.order),
+    }
+
+
 def _merge(group: SpaceGroup, cases: Cases, *, repeat: bool) -> MergedSites:
     return merge_overlapping_sites(
         group.number, cases.frac_coords, cases.lattice_parameters, cases.cutoff, repeat=repeat
     )
+
+
+def _merge_tensors(group: SpaceGroup, cases: Cases, *, repeat: bool) -> MergedSites:
+    """The same merge by tensor operations (torch, on the CPU), as arrays again."""
+    import torch
+
+    tensors = (torch.tensor(array) for array in (cases.frac_coords, cases.lattice_parameters, cases.cutoff))
+    merged = merge_overlapping_sites(group.number, *tensors, repeat=repeat)
+    return MergedSites(*(np.asarray(values) for values in vars(merged).values()))
+
+
+def _differs(merged: MergedSites, other: MergedSites) -> NDArray[np.bool_]:
+    """Where two merges (n,) differ in anything; coordinates modulo the lattice to 1e-9."""
+    difference = merged.frac_coords - other.frac_coords
+    far = (np.abs(difference - np.round(difference)) > 1e-9).any(axis=1)
+    same = (merged.percolates == other.percolates) & (merged.multiplicity == other.multiplicity)
+    return np.asarray(far | ~same | (merged.wyckoff_letter != other.wyckoff_letter))
 
 
 def _until_stable(site: Site, clusters: OrbitClusters) -> tuple[OrbitClusters, bool]:
@@ -165,15 +220,12 @@ def _same_centre(site: Site, centre: NDArray[np.float64], oracle: OrbitClusters)
     return bool(_distances(site, centre[None], own[None])[0] < SAME)
 
 
-def _average_of_near_images(group: SpaceGroup, cases: Cases) -> NDArray[np.float64]:
-    """The null: each site moved to the mean of its nearest images that are within the cut-off."""
-    averaged = np.empty_like(cases.frac_coords)
-    for row, x in enumerate(cases.frac_coords):
-        d = group.rotations @ x + group.translations - x
-        d -= np.round(d)
-        length = np.linalg.norm(d @ cell_vectors(cases.lattice_parameters[row]), axis=1)
-        averaged[row] = x + d[length <= cases.cutoff[row]].mean(axis=0)
-    return averaged
+def _average_of_near_images(site: Site) -> NDArray[np.float64]:
+    """The null: the site moved to the mean of its nearest images that are within the cut-off."""
+    d = site.group.rotations @ site.frac_coords + site.group.translations - site.frac_coords
+    d -= np.round(d)
+    length = np.linalg.norm(d @ cell_vectors(site.lattice_parameters), axis=1)
+    return np.asarray(site.frac_coords + d[length <= site.cutoff].mean(axis=0))
 
 
 def _distances(site: Site, first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,17 +15,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from fast_oracle import cell_vectors
 from numpy.typing import NDArray
 
 from crystalforge.symmetry import CrystalSystem, SpaceGroup, space_group
 
-KINDS = ("uniform", "real site + noise", "midpoint of two sites", "grid of 1/48", "near a special position")
+KINDS = (
+    "uniform",
+    "real site + noise",
+    "midpoint of two sites",
+    "grid of 1/48",
+    "near a special position",
+    "cut-off beside a distance",
+)
 CELL_RANGE = (3.0, 13.0)
 """Å, random edges; real sites stand in their own cell in every other case."""
 CUTOFF_RANGE = (0.4, 3.2)
 """Å."""
 NOISE_RANGE = (0.003, 0.05)
 """Standard deviation of the noise on real sites and on special positions, fractional."""
+
+BESIDE = 1e-7
+"""Å. The last kind has its cut-off this much above or below the distance of two sites of the orbit."""
 
 _CELL = tuple(f"conv_{name}" for name in ("a", "b", "c", "alpha", "beta", "gamma"))
 
@@ -71,7 +82,7 @@ def draw_cases(space_group_number: int, n: int, rng: np.random.Generator) -> Cas
     cells = random_cells(group.crystal_system, n, rng)
     sites = rng.random((n, 3))
     noise = rng.normal(0.0, 1.0, (n, 3)) * rng.uniform(*NOISE_RANGE, (n, 1))
-    is_real, is_midpoint, is_grid, is_special = (kind == KINDS.index(name) for name in KINDS[1:])
+    is_real, is_midpoint, is_grid, is_special, is_beside = (kind == KINDS.index(name) for name in KINDS[1:])
     real_sites, real_cells = _real_sites(space_group_number, int(is_real.sum()), rng)
     sites[is_real] = real_sites + noise[is_real]
     own = np.flatnonzero(is_real)[::2]
@@ -79,7 +90,10 @@ def draw_cases(space_group_number: int, n: int, rng: np.random.Generator) -> Cas
     sites[is_midpoint] = _midpoints(group, sites[is_midpoint], rng)
     sites[is_grid] = rng.integers(0, 48, (int(is_grid.sum()), 3)) / 48
     sites[is_special] = special_sites(group, sites[is_special], rng) + noise[is_special]
-    return Cases(sites, cells, rng.uniform(*CUTOFF_RANGE, n), kind)
+    cutoff = rng.uniform(*CUTOFF_RANGE, n)
+    for row in np.flatnonzero(is_beside):
+        cutoff[row] = _beside_a_distance(group, sites[row], cells[row], cutoff[row], rng)
+    return Cases(sites, cells, cutoff, kind)
 
 
 def random_cells(system: CrystalSystem, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -111,6 +125,21 @@ def _midpoints(group: SpaceGroup, sites: NDArray[np.float64], rng: np.random.Gen
     operation = rng.integers(group.order, size=len(sites))
     images = np.einsum("nij,nj->ni", group.rotations[operation], sites) + group.translations[operation]
     return (sites + images + rng.integers(-1, 2, sites.shape)) / 2
+
+
+def _beside_a_distance(
+    group: SpaceGroup,
+    site: NDArray[np.float64],
+    lattice_parameters: NDArray[np.float64],
+    cutoff: float,
+    rng: np.random.Generator,
+) -> float:
+    """A cut-off just above or below the distance, in CUTOFF_RANGE, of the site and an image; without one, as it was."""
+    difference = group.rotations @ site + group.translations - site
+    difference -= np.round(difference)
+    length = np.linalg.norm(difference @ cell_vectors(lattice_parameters), axis=1)
+    length = length[(length > CUTOFF_RANGE[0] + BESIDE) & (length < CUTOFF_RANGE[1] - BESIDE)]
+    return float(rng.choice(length) + rng.choice([-BESIDE, BESIDE])) if len(length) else cutoff
 
 
 def _real_sites(

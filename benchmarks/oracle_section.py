@@ -63,7 +63,8 @@ def _agreement(results: Mapping[str, Any]) -> list[str]:
         _paragraph(f"""
             **{wrong:,} disagreements in {total["cases"]:,} cases, one pass and repeated.** The largest distance of
             our centres from the oracle's is {deviation:.1e} Å. Cases with a distance within 1e-9 Å of the cut-off,
-            which round-off decides: {total["on_edge"]:,}; they are judged like all others.
+            which round-off decides: {total["on_edge"]:,}; they are judged like all others. In the last kind of
+            case the cut-off is 1e-7 Å above or below the distance of two sites of the orbit.
         """),
         _table(HEADS, rows),
         _paragraph(f"""
@@ -73,7 +74,8 @@ def _agreement(results: Mapping[str, Any]) -> list[str]:
             {_share(total["average_agrees"], total["cases"])}. *Repeat changes*: centres of one pass are again within
             the cut-off, so that `repeat=True` gives fewer or percolates; *too close after repeat*: two sites of the
             final orbit are within the cut-off. One pass left two clusters with the same centre in
-            {total["coinciding_centres"]:,} cases.
+            {total["coinciding_centres"]:,} cases. The same merge by torch (on the CPU, double precision) gave another
+            result than that of NumPy arrays, once or repeated, in {total["tensors_differ"]:,} cases.
         """),
         _table(("kind of site", "cases", "percolate", "merged", "disagree", "repeat disagrees"), kinds),
     ]
@@ -122,7 +124,7 @@ def _search(search: list[Mapping[str, Any]]) -> list[str]:
         "n",
         "moyopy: holds the group",
         "exactly the group",
-        "larger groups found",
+        "larger groups found (at most four)",
         "spglib: holds the group",
         "null: same number",
         "drawn, but left out: percolates / orbits coincide / too close",

@@ -23,12 +23,12 @@ from crystalforge.symmetry import (
 )
 
 OTHER_GROUPS = tuple(number for number in range(1, 231) if number not in SPACE_GROUPS)
-MUST_BE_ZERO = ("disagrees", "repeat_disagrees", "too_close", "on_edge")
+MUST_BE_ZERO = ("disagrees", "repeat_disagrees", "too_close", "on_edge", "tensors_differ")
 
 
-def assert_all_agree(number: int, n: int) -> dict[str, int]:
+def assert_all_agree(number: int, n: int, *, tensors: bool) -> dict[str, int]:
     """Counts of a run of the oracle, of which none may disagree."""
-    result = judge_chunk(number, n, [number, n])
+    result = judge_chunk(number, n, [number, n], tensors=tensors)
     kinds = result["counts_by_kind"].values()
     counts = {name: sum(kind[name] for kind in kinds) for name in next(iter(kinds))}
     assert counts["cases"] == n
@@ -39,14 +39,14 @@ def assert_all_agree(number: int, n: int) -> dict[str, int]:
 
 @pytest.mark.parametrize("number", SPACE_GROUPS)
 def test_equals_single_linkage(number: int) -> None:
-    counts = assert_all_agree(number, 100)
+    counts = assert_all_agree(number, 48, tensors=True)
     # The cases are of all kinds: some percolate, some merge, and a merge that does nothing would be wrong in most.
-    assert counts["percolating"] >= 3 and counts["merged"] >= 30 and counts["untouched"] < 50
+    assert counts["percolating"] >= 2 and counts["merged"] >= 16 and counts["untouched"] < 24
 
 
 @pytest.mark.parametrize("number", OTHER_GROUPS)
 def test_equals_single_linkage_in_every_other_group(number: int) -> None:
-    assert_all_agree(number, 5)
+    assert_all_agree(number, 4, tensors=number % 10 == 0)
 
 
 @pytest.mark.parametrize("number", [*SPACE_GROUPS, 2, 14, 43, 148, 220])
