@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
@@ -21,6 +22,17 @@ def test_a_shard_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     assert write_shard(tmp_path, "a.parquet", TABLE).sha256 == write_shard(tmp_path, "b.parquet", TABLE).sha256
+
+
+def test_only_what_repeats_gets_a_dictionary(tmp_path: Path) -> None:
+    sites = pa.FixedSizeListArray.from_arrays(pa.FixedSizeListArray.from_arrays(pa.array([0.1] * 27), 3), 3)
+    letters = pa.FixedSizeListArray.from_arrays(pa.array(["a"] * 9), 3)
+    columns = {"sample_id": ["g-0", "g-1", "g-2"], "a": [1.0, 2.0, 3.0], "sites": sites, "letters": letters}
+    write_shard(tmp_path, NAME, pa.table({"x": TABLE["x"], "label": TABLE["label"], **columns}))
+    group = pq.read_metadata(tmp_path / NAME).row_group(0)
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    coded = {chunk.path_in_schema.split(".")[0] for chunk in chunks if "RLE_DICTIONARY" in chunk.encodings}
+    assert coded == {"x", "label", "letters"}
 
 
 @pytest.mark.parametrize("place", [0, 4, 40, -1, -20])
