@@ -156,8 +156,10 @@ class Generator(nn.Module):
 
     def _first_row(self, row: Tensor) -> Tensor:
         for layer in self.coordinate_tower:
-            is_transposed = isinstance(layer, nn.ConvTranspose2d)
-            row = conv_transpose2d(row, layer.weight[:, :, :1], layer.bias) if is_transposed else layer(row)
+            if isinstance(layer, nn.ConvTranspose2d):
+                row = conv_transpose2d(row, layer.weight[:, :, :1], layer.bias)
+            else:
+                row = layer(row)
         return row
 
     def _lengths(self, scaled: Tensor) -> Tensor:
