@@ -88,3 +88,31 @@ def test_averaging_the_near_images_is_not_enough() -> None:
     merged = merge_overlapping_sites(225, [case[1]], [cell], case[3])
     assert len(oracle.frac_coords) == merged.multiplicity[0] == 4
     assert merged.frac_coords.tolist() == [[0.0, 0.0, 0.0]] and merged.wyckoff_letter.tolist() == ["a"]
+
+
+REPEATING: list[tuple[Case, str, str]] = [
+    ((227, [0.114, 0.388, 0.493], [12.74] * 3, 2.1), "32e", "16c"),
+    ((141, [0.001, 0.963, 0.948], [6.61, 6.61, 4.17], 0.54), "8e", "4a"),
+    ((166, [0.271, 0.72, 0.753], [11.51, 11.51, 10.22], 2.02), "6c", "3a"),
+    ((194, [0.077, 0.148, 0.908], [3.58, 3.58, 12.53], 2.32), "4e", "2a"),
+    ((141, [0.629, 0.187, 0.36], [7.74, 7.74, 4.21], 1.81), "16g", "percolates"),
+    ((194, [0.876, 0.137, 0.757], [4.23, 4.23, 4.67], 2.41), "2b", "percolates"),
+]
+"""Centres of one pass that are again within the cut-off: what one pass gives, and what repeating gives."""
+
+
+@pytest.mark.parametrize(("case", "once", "repeated"), REPEATING, ids=str)
+def test_centres_that_are_again_too_close(case: Case, once: str, repeated: str) -> None:
+    number, site, lengths, cutoff = case
+    cell = cell_of(number, lengths)
+    found = []
+    for repeat in (False, True):
+        merged = merge_overlapping_sites(number, [site], [cell], cutoff, repeat=repeat)
+        found.append("percolates" if merged.percolates[0] else f"{merged.multiplicity[0]}{merged.wyckoff_letter[0]}")
+    assert found == [once, repeated]
+    # The plain oracle agrees when its own centre is given back to it.
+    first = cluster_overlapping_sites(number, site, cell, cutoff)
+    assert f"{len(first.frac_coords)}" == once[:-1]
+    second = cluster_overlapping_sites(number, first.frac_coords[first.labels[0]], cell, cutoff)
+    assert second.percolates == (repeated == "percolates")
+    assert second.percolates or f"{len(second.frac_coords)}" == repeated[:-1]
