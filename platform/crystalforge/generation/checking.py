@@ -12,7 +12,7 @@ from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.composition import volumes_per_atom
 from crystalforge.crystals.contacts import Contacts, least_contacts
 from crystalforge.gan.model import RawSamples
-from crystalforge.gan.recipe import Sampling
+from crystalforge.gan.recipe_base import Merging
 from crystalforge.schemas import RejectReason
 from crystalforge.symmetry import merge_overlapping_sites
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Floors:
     """What a crystal must meet to be accepted."""
 
-    sampling: Sampling
+    sampling: Merging
     """Has the cut-off below which atoms of one orbit merge."""
     min_contact_ratio: float
     """Least distance over the sum of the two atomic radii."""
@@ -87,20 +87,32 @@ def _judge(space_group_number: int, raw: RawSamples, floors: Floors) -> Verdicts
     reasons[candidates[percolates]] = RejectReason.PERCOLATES
     merged = candidates[~percolates]
     contacts = least_contacts(crystals)
-    volumes = volumes_per_atom(crystals)
-    low, high = floors.volume_window
-    # The later assignment wins, so the reasons stand in reverse order of their rank.
-    reasons[merged[(volumes < low) | (volumes > high)]] = RejectReason.VOLUME_OUT_OF_RANGE
-    # Written so that an unknown ratio (no radius known) does not pass.
-    far_enough = (contacts.min_contact_ratio >= floors.min_contact_ratio) & (contacts.min_distance >= MINIMUM_DISTANCE)
-    reasons[merged[~far_enough]] = RejectReason.ATOMS_TOO_CLOSE
+    reasons[merged] = floor_reasons(contacts, volumes_per_atom(crystals), floors)
     has_crystal = np.zeros(n, dtype=bool)
     has_crystal[merged] = True
     return Verdicts(reasons, has_crystal, crystals, contacts)
 
 
+def floor_reasons(contacts: Contacts, volumes: NDArray[np.float64], floors: Floors) -> NDArray[np.str_]:
+    """Which floor each merged crystal does not meet: (n,) a ``RejectReason``, or "".
+
+    Args:
+        contacts: of n crystals.
+        volumes: (n,) per atom (Å³).
+        floors: what they must meet.
+    """
+    reasons = np.full(len(volumes), "", dtype="<U24")
+    low, high = floors.volume_window
+    # The later assignment wins, so the reasons stand in reverse order of their rank.
+    reasons[(volumes < low) | (volumes > high)] = RejectReason.VOLUME_OUT_OF_RANGE
+    # Written so that an unknown ratio (no radius known) does not pass.
+    far_enough = (contacts.min_contact_ratio >= floors.min_contact_ratio) & (contacts.min_distance >= MINIMUM_DISTANCE)
+    reasons[~far_enough] = RejectReason.ATOMS_TOO_CLOSE
+    return reasons
+
+
 def merge_samples(
-    space_group_number: int, raw: RawSamples, sampling: Sampling
+    space_group_number: int, raw: RawSamples, sampling: Merging
 ) -> tuple[CrystalBatch, NDArray[np.bool_]]:
     """The merged crystals of the samples that do not percolate, and which do: ``(n,)``."""
     n = len(raw.atomic_numbers)

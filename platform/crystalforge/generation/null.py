@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from crystalforge.gan.compositions import sample_compositions
+from crystalforge.crystals.lattice import apply_crystal_system
+from crystalforge.gan.compositions import Counts, sample_compositions
 from crystalforge.gan.data import radius_table
-from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.model import LENGTHS_ANGSTROM, Model, RawSamples
 
 
 def draw_null(model: Model, n: int, seed: np.random.SeedSequence) -> RawSamples:
@@ -20,20 +23,33 @@ def draw_null(model: Model, n: int, seed: np.random.SeedSequence) -> RawSamples:
         n: number of crystals.
         seed: decides the draw.
     """
-    import torch
-
-    from crystalforge.gan.geometry import average_lengths
-
-    random = np.random.default_rng(seed)
-    networks = model.recipe.networks
-    ratio = np.array(networks.length_maximum_angstrom) / networks.length_minimum_angstrom
-    lengths = networks.length_minimum_angstrom * ratio ** random.random((n, 3))
-    equal = average_lengths(torch.as_tensor(lengths), model.generator.crystal_system).numpy()
     counts = model.statistics["element_counts"].cpu().numpy()
-    atomic_numbers = sample_compositions("uniform", counts, n, random)
+    return draw_noise(model.space_group_number, counts, n, seed, model.lengths_angstrom)
+
+
+def draw_noise(
+    space_group_number: int,
+    element_counts: Counts,
+    n: int,
+    seed: np.random.SeedSequence,
+    lengths: tuple[float, Sequence[float]] = LENGTHS_ANGSTROM,
+) -> RawSamples:
+    """Draw n crystals of pure noise for a space group, as ``draw_null`` without a model.
+
+    Args:
+        space_group_number: 1 to 230.
+        element_counts: (3, 119) of the training crystals: any element that occurs may be drawn.
+        n: number of crystals.
+        seed: decides the draw.
+        lengths: least cell length, and greatest a, b, c (Å).
+    """
+    random = np.random.default_rng(seed)
+    ratio = np.array(lengths[1]) / lengths[0]
+    drawn = np.hstack([lengths[0] * ratio ** random.random((n, 3)), np.full((n, 3), 90.0)])
+    atomic_numbers = sample_compositions("uniform", element_counts, n, random)
     return RawSamples(
         atomic_numbers=atomic_numbers,
         frac_coords=random.random((n, 3, 3)),
-        lattice_parameters=np.hstack([equal, np.tile(model.generator.angles, (n, 1))]),
+        lattice_parameters=apply_crystal_system(drawn, space_group_number),
         radii=radius_table().double().numpy()[atomic_numbers],
     )
