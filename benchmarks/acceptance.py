@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from crystalforge.gan.model import Model
+from crystalforge.gan.checkpoint import load_model
 from crystalforge.generation.sampling import accepted_shares
 from crystalforge.home import Home
 from crystalforge.jobs.trained_models import find_models
@@ -30,7 +30,7 @@ def main() -> None:
     )
     print("space group  crystals       drawn       noise")
     for number in sorted(models.records, key=lambda number: -models.counts[number]):
-        model = Model.load(models.checkpoint_folder(number))
+        model = load_model(models.checkpoint_folder(number))
         seed = np.random.SeedSequence([arguments.seed, number])
         shares = accepted_shares(model, arguments.samples, seed)
         cells = [f"{100 * share:5.1f} ±{100 * _error(share, arguments.samples):4.1f}" for share in shares.values()]

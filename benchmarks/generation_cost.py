@@ -72,13 +72,13 @@ def _measure_group(models: Any, number: int, n_shards: int) -> dict[str, Any]:
     from crystalforge.crystals.composition import volumes_per_atom
     from crystalforge.crystals.contacts import least_contacts
     from crystalforge.crystals.identity import crystal_ids
-    from crystalforge.gan.model import Model
+    from crystalforge.gan.checkpoint import load_model
     from crystalforge.generation import checking, sampling
     from crystalforge.generation.plan import DEFAULT_SHARD_SIZE, GenerationPlan
 
     n = n_shards * DEFAULT_SHARD_SIZE
     plan = GenerationPlan(models.training_id, models.dataset_id, 0, n, {number: n}, {number: models.checksum(number)})
-    model = Model.load(models.checkpoint_folder(number))
+    model = load_model(models.checkpoint_folder(number))
     floors = sampling.floors_of(model)
     parts: dict[str, list[float]] = {name: [] for name in (*PARTS, "whole")}
     n_searched = n_accepted = n_merged = n_bytes = 0

@@ -278,10 +278,10 @@ class ShardWorker:
         }
 
     def _model(self, space_group_number: int) -> Any:
-        from crystalforge.gan.model import Model
+        from crystalforge.gan.checkpoint import load_model
 
         if space_group_number not in self.models:
-            self.models[space_group_number] = Model.load(Path(self.checkpoints[space_group_number]), self.device)
+            self.models[space_group_number] = load_model(Path(self.checkpoints[space_group_number]), self.device)
         return self.models[space_group_number]
 
 

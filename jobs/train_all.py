@@ -144,7 +144,7 @@ def _write_training_record(folder: Path, training_id: str, recipe: Recipe, datas
         "dataset_id": dataset.dataset_id,
         "dataset_checksum": dataset.checksum,
         "seed": seed,
-        "generator_steps": recipe.optimisation.generator_steps,
+        "generator_steps": recipe.total_steps,
         "space_groups": sorted(n for n, count in dataset.manifest.counts.items() if count >= MINIMUM_MATERIALS),
         "counts": {str(number): n for number, n in sorted(dataset.manifest.counts.items())},
         "created_at": utc_now(),

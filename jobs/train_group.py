@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from crystalforge.gan.data import TrainingData
-    from crystalforge.gan.training import Trainer
+    from crystalforge.gan.training import AnyTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -129,33 +128,34 @@ def _train(job: GroupJob) -> dict[str, Any]:
     import torch
     from ray.train.torch import get_device
 
-    from crystalforge.gan.model import Model, training_statistics
+    from crystalforge.gan.methods import method_of
+    from crystalforge.gan.model import training_statistics
     from crystalforge.gan.recipe import recipe_from_values
-    from crystalforge.gan.training import Trainer
     from crystalforge.generation.distributions import compare_distributions
     from crystalforge.generation.sampling import accepted_shares
 
     torch.set_num_threads(1)
     device = get_device()
     recipe = recipe_from_values(job.recipe, job.training_id)
+    method = method_of(recipe).trainer
     materials = _materials(job)
-    data = _training_data(job, materials, recipe.augmentation.samples_per_material).to(device)
-    statistics = training_statistics(data.atomic_numbers.cpu().numpy(), materials["volume_per_atom"].to_numpy())
-    trainer = _continued(device) or Trainer.create(job.space_group_number, recipe, job.seed, device)
-    model = Model(job.space_group_number, recipe, trainer.generator, statistics, device)
+    table = training_table(materials, job.space_group_number)
+    data = method.to_device(method.prepare(table, None, recipe, job.seed), device)
+    statistics = training_statistics(table.atomic_numbers, materials["volume_per_atom"].to_numpy())
+    trainer = _continued(device) or method.create(job.space_group_number, recipe, job.seed, device)
     while not trainer.finished:
         epoch_started, steps_before = time.time(), trainer.generator_steps
         terms = trainer.train_epoch(data)
         terms["crystals_per_second"] = (
             trainer.crystals_per_step * (trainer.generator_steps - steps_before) / (time.time() - epoch_started)
         )
-        trainer.generator.eval()
-        terms |= accepted_shares(model, SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch))
+        terms |= accepted_shares(trainer.model(statistics), SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch))
         _report(job, trainer, statistics, terms)
-    trainer.generator.eval()
-    distributions = compare_distributions(model, materials, SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch))
+    distributions = compare_distributions(
+        trainer.model(statistics), materials, SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch)
+    )
     write_json(job.folder / DISTRIBUTIONS, distributions)
-    return {"generator_steps": trainer.generator_steps, "n_materials": len(data)}
+    return {"generator_steps": trainer.generator_steps, "n_materials": len(table)}
 
 
 def evaluation_seed(job: GroupJob, epoch: int) -> np.random.SeedSequence:
@@ -172,22 +172,7 @@ def _materials(job: GroupJob) -> pa.Table:
     return parquet.read_table(job.materials_path, filters=[("space_group_number", "=", job.space_group_number)])
 
 
-def _training_data(job: GroupJob, materials: pa.Table, samples_per_material: int) -> TrainingData:
-    from crystalforge.gan.data import training_data
-    from crystalforge.gan.training import AUGMENTATION_STREAM, seed_stream
-
-    table = training_table(materials, job.space_group_number)
-    return training_data(
-        table.lattice_parameters,
-        table.atomic_numbers,
-        table.orbit_coords,
-        table.multiplicity,
-        samples_per_material,
-        seed_stream(job.seed, job.space_group_number, AUGMENTATION_STREAM),
-    )
-
-
-def _continued(device: torch.device) -> Trainer | None:
+def _continued(device: torch.device) -> AnyTrainer | None:
     """The training as Ray Train's last checkpoint holds it, after an interruption or a failure."""
     from crystalforge.gan.checkpoint import load_trainer, open_checkpoint
 
@@ -198,7 +183,7 @@ def _continued(device: torch.device) -> Trainer | None:
         return load_trainer(open_checkpoint(Path(folder)), device)
 
 
-def _report(job: GroupJob, trainer: Trainer, statistics: dict[str, Tensor], terms: dict[str, float]) -> None:
+def _report(job: GroupJob, trainer: AnyTrainer, statistics: dict[str, Tensor], terms: dict[str, float]) -> None:
     """Note the epoch in the spool, then hand the checkpoint to Ray Train.
 
     A crash in between notes an epoch twice, which the reader of the spool sees; the other order would lose one.

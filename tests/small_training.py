@@ -19,8 +19,8 @@ def small_recipe(**optimisation: float) -> Recipe:
 
 def write_recipe(path: Path, recipe: Recipe) -> Path:
     """A recipe as the TOML file that a user would write."""
-    lines = []
-    for part, content in recipe.model_dump(exclude={"name"}).items():
+    lines = [f'method = "{recipe.method}"']
+    for part, content in recipe.model_dump(exclude={"name", "method"}).items():
         lines += [f"[{part}]", *(f"{key} = {value!r}".replace("'", '"') for key, value in content.items())]
     path.write_text("\n".join(lines))
     return path

@@ -73,12 +73,12 @@ def test_a_worker_writes_the_bytes_that_this_process_would(
     undisturbed: tuple[Home, GenerationPlan, dict[str, str]], tmp_path: Path
 ) -> None:
     from crystalforge.catalog.shards import write_shard
-    from crystalforge.gan.model import Model
+    from crystalforge.gan.checkpoint import load_model
     from crystalforge.generation.sampling import sample_shard
 
     home, plan, before = undisturbed
     shard = plan.shards()[-1]
-    model = Model.load(find_models(home).checkpoint_folder(shard.space_group_number))
+    model = load_model(find_models(home).checkpoint_folder(shard.space_group_number))
     assert write_shard(tmp_path, shard.file, sample_shard(model, plan, shard)).sha256 == before[shard.file]
 
 

@@ -12,8 +12,7 @@ from small_training import GROUPS, small_recipe
 from crystalforge.dataset import find_dataset
 from crystalforge.errors import BusyError, UsageError
 from crystalforge.files import exclusive, read_json, read_lines
-from crystalforge.gan.checkpoint import open_checkpoint
-from crystalforge.gan.model import Model
+from crystalforge.gan.checkpoint import model_of, open_checkpoint
 from crystalforge.home import Home
 from crystalforge.jobs.train_all import TrainingSummary, train_all, training_id_of
 from crystalforge.jobs.trained_models import find_models
@@ -53,7 +52,7 @@ def test_every_group_has_a_committed_model(trained: tuple[Home, TrainingSummary]
         checkpoint = open_checkpoint(models.checkpoint_folder(number))
         assert checkpoint.model_checksum == models.checksum(number)
         assert checkpoint.record["generator_steps"] == 6
-        assert Model.from_checkpoint(checkpoint).space_group_number == number
+        assert model_of(checkpoint).space_group_number == number
 
 
 def test_every_epoch_is_in_the_spool(trained: tuple[Home, TrainingSummary]) -> None:

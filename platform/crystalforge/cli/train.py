@@ -50,7 +50,7 @@ def train_all(
     chosen_resources = TrainerResources.parse(resources) if resources else None
     groups = parse_space_groups(space_groups)
     steps_done: dict[int, int] = {}
-    n_steps = chosen_recipe.optimisation.generator_steps
+    n_steps = chosen_recipe.total_steps
     with progress("generator steps", total=0) as update:
 
         def started(training_id: str, missing: list[int], done: list[int]) -> None:

@@ -43,6 +43,7 @@ class TrainingTable:
         atomic_numbers: (n_crystals, 3) int64, by ascending electronegativity.
         orbit_coords: (n_crystals, 3, max_multiplicity, 3) float32, as ``OrbitTable.coords``.
         multiplicity: (n_crystals, 3) int64.
+        crystals: the same crystals as they stand in the dataset.
     """
 
     space_group_number: int
@@ -50,6 +51,7 @@ class TrainingTable:
     atomic_numbers: NDArray[np.int64]
     orbit_coords: NDArray[np.float32]
     multiplicity: NDArray[np.int64]
+    crystals: CrystalBatch
 
     def __len__(self) -> int:
         return len(self.atomic_numbers)
@@ -103,4 +105,5 @@ def training_table(materials: pa.Table, space_group_number: int) -> TrainingTabl
         atomic_numbers=batch.atomic_numbers.astype(np.int64),
         orbit_coords=orbits.coords,
         multiplicity=orbits.multiplicity,
+        crystals=batch,
     )

@@ -5,28 +5,32 @@ Nothing is unpickled, so a foreign file can be refused but cannot run code.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import check_sha256, read_record, sha256_of_file, write_atomically, write_json
-from crystalforge.gan.networks import Critic, Generator
+from crystalforge.gan.methods import method_of
+from crystalforge.gan.model import Model
 from crystalforge.gan.recipe import Recipe, recipe_from_values
-from crystalforge.gan.training import Trainer
+from crystalforge.gan.tensors import prefixed, without_prefix
+from crystalforge.gan.training import AnyTrainer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD = "checkpoint.json"
 MODEL = "model.safetensors"
-"""What sampling needs: the generator and the statistics of its training crystals."""
+"""What sampling needs: the method's own tensors and the statistics of the training crystals."""
+STATISTICS = "statistics"
 RECIPE_KEY = "recipe"
 STATE = "training.safetensors"
-"""What only a continued training needs: critic and optimisers."""
+"""What only a continued training needs, as critic and optimisers."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +52,22 @@ class Checkpoint:
         return str(self.record["sha256"][MODEL])
 
 
-def save_checkpoint(folder: Path, trainer: Trainer, statistics: Mapping[str, Tensor], facts: Mapping[str, Any]) -> str:
+def save_checkpoint(
+    folder: Path, trainer: AnyTrainer, statistics: Mapping[str, Tensor], facts: Mapping[str, Any]
+) -> str:
     """Write a checkpoint; its record comes last and commits it.
 
     Args:
         folder: where to write; made if missing.
-        trainer: networks, optimisers and progress.
-        statistics: of the training crystals, kept with the generator.
+        trainer: what is trained and how far it has come.
+        statistics: of the training crystals, kept with the model.
         facts: what else the record says (dataset, training, metrics); values of JSON.
 
     Returns:
         SHA-256 of the model file.
     """
-    model = _prefixed("generator", trainer.generator) | {f"statistics.{k}": v for k, v in statistics.items()}
-    state = _prefixed("critic", trainer.critic)
-    for name, optimiser in trainer.optimisers.items():
-        state |= _optimiser_tensors(name, optimiser)
+    model = trainer.model_tensors() | prefixed(STATISTICS, dict(statistics))
+    state = trainer.state_tensors()
     _write_tensors(folder / MODEL, model, trainer.recipe)
     _write_tensors(folder / STATE, state, trainer.recipe)
     checksums = {name: sha256_of_file(folder / name) for name in (MODEL, STATE)}
@@ -103,20 +107,32 @@ def _repair(folder: Path) -> str:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a checkpoint that sampling needs; the state of the training is five times as large."""
+    """The files of a checkpoint that sampling needs; the state of the training can be five times as large."""
     return [folder / MODEL, folder / RECORD]
 
 
-def load_generator(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> tuple[Generator, dict[str, Tensor]]:
-    """The trained generator, ready to sample, and the statistics of its training crystals."""
-    tensors = _read_tensors(checkpoint.folder / MODEL)
-    generator = Generator(checkpoint.space_group_number, checkpoint.recipe.networks)
-    _load(generator, "generator", tensors, checkpoint.folder / MODEL)
-    statistics = {k.removeprefix("statistics."): v for k, v in tensors.items() if k.startswith("statistics.")}
-    return generator.to(device).eval(), statistics
+def load_model(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """Read the model of a checkpoint folder, whatever its method.
+
+    Raises:
+        DamagedFileError: the checkpoint is missing, foreign or changed.
+    """
+    return model_of(open_checkpoint(folder), device)
 
 
-def load_trainer(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Trainer:
+def model_of(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> Model:
+    """The model of a checkpoint that was opened already."""
+    path = checkpoint.folder / MODEL
+    tensors = _read_tensors(path)
+    statistics = without_prefix(STATISTICS, tensors)
+    kind = method_of(checkpoint.recipe).model
+    with _fitting(path):
+        return kind.from_tensors(
+            checkpoint.space_group_number, checkpoint.recipe, tensors, statistics, torch.device(device)
+        )
+
+
+def load_trainer(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> AnyTrainer:
     """The training as it stood, to be continued.
 
     Raises:
@@ -124,45 +140,22 @@ def load_trainer(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> 
     """
     path = checkpoint.folder / STATE
     check_sha256(path, checkpoint.record["sha256"][STATE], _repair(checkpoint.folder))
-    generator, _ = load_generator(checkpoint, device)
-    critic = Critic(checkpoint.space_group_number, checkpoint.recipe.networks)
-    tensors = _read_tensors(path)
-    _load(critic, "critic", tensors, path)
-    trainer = Trainer.around(
-        checkpoint.space_group_number, checkpoint.recipe, int(checkpoint.record["seed"]), generator, critic.to(device)
-    )
-    for name, optimiser in trainer.optimisers.items():
-        _restore_optimiser(name, optimiser, tensors)
+    tensors, state = _read_tensors(checkpoint.folder / MODEL), _read_tensors(path)
+    number, recipe, seed = checkpoint.space_group_number, checkpoint.recipe, int(checkpoint.record["seed"])
+    with _fitting(checkpoint.folder):
+        trainer = method_of(recipe).trainer.restore(number, recipe, seed, tensors, state, device)
     trainer.epoch = int(checkpoint.record["epoch"])
     trainer.generator_steps = int(checkpoint.record["generator_steps"])
     return trainer
 
 
-def _prefixed(prefix: str, network: nn.Module) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": tensor for name, tensor in network.state_dict().items()}
-
-
-def _load(network: nn.Module, prefix: str, tensors: dict[str, Tensor], path: Path) -> None:
-    weights = {k.removeprefix(f"{prefix}."): v for k, v in tensors.items() if k.startswith(f"{prefix}.")}
+@contextlib.contextmanager
+def _fitting(path: Path) -> Iterator[None]:
+    """Tensors that are not those of the recipe are an error that names the file."""
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
+        yield
+    except (RuntimeError, KeyError) as error:
         raise DamagedFileError(f"{path} does not fit the networks of its recipe: {error}") from error
-
-
-def _optimiser_tensors(name: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    states = optimiser.state_dict()["state"]
-    return {f"optimiser.{name}.{i}.{key}": value for i, state in states.items() for key, value in state.items()}
-
-
-def _restore_optimiser(name: str, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    states: dict[int, dict[str, Tensor]] = {}
-    prefix = f"optimiser.{name}."
-    for key, value in tensors.items():
-        if key.startswith(prefix):
-            number, _, part = key.removeprefix(prefix).partition(".")
-            states.setdefault(int(number), {})[part] = value
-    optimiser.load_state_dict({"state": states, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def _write_tensors(path: Path, tensors: dict[str, Tensor], recipe: Recipe) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from crystalforge.gan.geometry import PAIRS, cell_volumes, inter_distances, intra_distances, lattice_matrices
-from crystalforge.gan.recipe import Physics
+from crystalforge.gan.paper_recipe import Physics
 
 
 def critic_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d
 
 from crystalforge.gan.geometry import average_lengths, cell_angles
-from crystalforge.gan.recipe import Networks
+from crystalforge.gan.paper_recipe import Networks
 from crystalforge.symmetry import SpaceGroup, space_group
 
 MAX_OPERATIONS = 192

@@ -1,27 +1,29 @@
-"""The training loop of one space group: critic steps, a generator step, a physics step. Knows nothing of Ray.
+"""The training of one space group, as every method does it. Knows nothing of Ray.
 
-One epoch is ``steps_per_epoch`` generator steps. Its random numbers come from (seed, space group, epoch) alone, so that
-a training continued from the checkpoint of any epoch takes the same steps as one that was never interrupted.
+Its random numbers come from (seed, space group, stream) alone, so that a training continued from the checkpoint of any
+epoch takes the same steps as one that was never interrupted.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from crystalforge.errors import DivergedError
-from crystalforge.gan.data import Minibatch, TrainingData
-from crystalforge.gan.losses import critic_loss, generator_loss, gradient_penalty, physics_losses
-from crystalforge.gan.networks import Critic, Generator
-from crystalforge.gan.recipe import Recipe
-from crystalforge.gan.representation import crystal_tensor
+from crystalforge.crystals.batch import CrystalBatch
+from crystalforge.gan.model import Model
+from crystalforge.gan.recipe_base import Recipe
 
 AUGMENTATION_STREAM, NETWORK_STREAM, EPOCH_STREAM = range(3)
 """Independent streams of one training's seed."""
+
+RecipeKind = TypeVar("RecipeKind", bound=Recipe)
+Data = TypeVar("Data")
+"""What a method makes of the training crystals, once, on the device."""
 
 
 def seed_stream(seed: int, space_group_number: int, *path: int) -> np.random.SeedSequence:
@@ -29,142 +31,105 @@ def seed_stream(seed: int, space_group_number: int, *path: int) -> np.random.See
     return np.random.SeedSequence([seed, space_group_number, *path])
 
 
-def _torch_seed(sequence: np.random.SeedSequence) -> int:
+def torch_seed(sequence: np.random.SeedSequence) -> int:
+    """A seed for torch from one of NumPy's."""
     return int(sequence.generate_state(1, np.uint64)[0] >> 1)
 
 
-@dataclass
-class Trainer:
-    """Networks and optimisers of one space group, and how far they have come."""
+class TrainingCrystals(Protocol):
+    """The crystals of one space group as a dataset hands them over (``dataset.TrainingTable``)."""
+
+    @property
+    def crystals(self) -> CrystalBatch:
+        """(n_materials) crystals, sites by ascending electronegativity."""
+
+    @property
+    def orbit_coords(self) -> NDArray[np.float32]:
+        """(n_materials, 3 elements, max_multiplicity, 3 axes), fractional, padded."""
+
+
+class Trainer(ABC, Generic[RecipeKind, Data]):
+    """What is trained of one space group, and how far it has come.
+
+    A method is one subclass of this and one of ``Model``, named in ``gan.methods``. ``epoch`` and ``generator_steps``
+    count what is done; a checkpoint keeps both beside the tensors.
+    """
 
     space_group_number: int
-    recipe: Recipe
+    recipe: RecipeKind
     seed: int
-    generator: Generator
-    critic: Critic
-    optimisers: dict[str, torch.optim.Adam]
-    """``critic``, ``generator`` and ``physics``; the last two both move the generator."""
-    epoch: int = 0
-    generator_steps: int = 0
+    epoch: int
+    generator_steps: int
 
     @classmethod
-    def create(cls, space_group_number: int, recipe: Recipe, seed: int, device: torch.device | str = "cpu") -> Trainer:
-        """Networks with the first weights that the seed gives."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_torch_seed(seed_stream(seed, space_group_number, NETWORK_STREAM)))
-            generator = Generator(space_group_number, recipe.networks)
-            critic = Critic(space_group_number, recipe.networks)
-        return cls.around(space_group_number, recipe, seed, generator.to(device), critic.to(device))
+    @abstractmethod
+    def create(
+        cls, space_group_number: int, recipe: RecipeKind, seed: int, device: torch.device | str = "cpu"
+    ) -> Trainer[RecipeKind, Data]:
+        """A training that has not begun; the seed decides its first weights."""
 
     @classmethod
-    def around(
-        cls, space_group_number: int, recipe: Recipe, seed: int, generator: Generator, critic: Critic
-    ) -> Trainer:
-        """A trainer of given networks, with fresh optimisers."""
-        rates = recipe.optimisation
-        beta_1, beta_2 = rates.betas
+    @abstractmethod
+    def restore(
+        cls,
+        space_group_number: int,
+        recipe: RecipeKind,
+        seed: int,
+        tensors: dict[str, Tensor],
+        state: dict[str, Tensor],
+        device: torch.device | str = "cpu",
+    ) -> Trainer[RecipeKind, Data]:
+        """The training that gave ``model_tensors`` and ``state_tensors``; its caller sets epoch and generator steps.
 
-        def adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-            return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(beta_1, beta_2))
+        Raises:
+            RuntimeError, KeyError: the tensors do not fit the recipe.
+        """
 
-        optimisers = {
-            "critic": adam(critic, rates.critic_learning_rate),
-            "generator": adam(generator, rates.generator_learning_rate),
-            "physics": adam(generator, rates.physics_learning_rate),
-        }
-        return cls(space_group_number, recipe, seed, generator, critic, optimisers)
+    @staticmethod
+    @abstractmethod
+    def prepare(training: TrainingCrystals, validation: TrainingCrystals | None, recipe: RecipeKind, seed: int) -> Data:
+        """What ``train_epoch`` reads, from the crystals to learn from and those set aside (None: nothing was).
+
+        It lies on the CPU; ``to_device`` brings it to where the training is.
+        """
+
+    @staticmethod
+    def to_device(data: Data, device: torch.device) -> Data:
+        """The prepared data on the device of the training."""
+        return data.to(device) if hasattr(data, "to") else data
 
     @property
     def finished(self) -> bool:
-        """Whether the recipe's generator steps are done."""
-        return self.generator_steps >= self.recipe.optimisation.generator_steps
+        """Whether the recipe's steps are done."""
+        return self.generator_steps >= self.recipe.total_steps
 
     @property
+    @abstractmethod
     def crystals_per_step(self) -> int:
-        """Crystals that pass the networks in one generator step with its critic and physics steps."""
-        return self.recipe.optimisation.batch_size * (self.recipe.wasserstein.critic_steps + 2)
+        """Crystals that are worked on in one generator step, with all that belongs to it."""
 
-    def train_epoch(self, data: TrainingData) -> dict[str, float]:
-        """Train one epoch.
+    @abstractmethod
+    def train_epoch(self, data: Data) -> dict[str, float]:
+        """Train until the next report, and count epoch and generator steps.
 
         Returns:
-            The mean of every loss term over the epoch.
+            The mean of every loss term over the epoch, and any other figure worth a curve.
 
         Raises:
             DivergedError: a term is infinite or not a number; the networks are then unfit and not to be saved.
         """
-        optimisation = self.recipe.optimisation
-        n_steps = min(optimisation.steps_per_epoch, optimisation.generator_steps - self.generator_steps)
-        device = data.lattice_parameters.device
-        stream = seed_stream(self.seed, self.space_group_number, EPOCH_STREAM, self.epoch)
-        random = torch.Generator(device).manual_seed(_torch_seed(stream))
-        self.generator.train()
-        totals: dict[str, Tensor] = {}
-        for _ in range(n_steps):
-            for name, value in self._step(data, random).items():
-                totals[name] = totals.get(name, torch.zeros((), device=device)) + value
-        means = {name: float(total) / n_steps for name, total in totals.items()}
-        self._check(means)
-        self.epoch += 1
-        self.generator_steps += n_steps
-        return means
 
-    def _check(self, means: dict[str, float]) -> None:
-        if all(math.isfinite(value) for value in means.values()):
-            return
-        terms = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-        raise DivergedError(
-            f"The training of space group {self.space_group_number} diverged between generator steps "
-            f"{self.generator_steps} and {self.generator_steps + self.recipe.optimisation.steps_per_epoch}: expected "
-            f"finite losses, got {terms}. Its last good checkpoint is kept. Lower the learning rates or raise "
-            "the gradient penalty in the recipe."
-        )
+    @abstractmethod
+    def model_tensors(self) -> dict[str, Tensor]:
+        """What sampling needs, by name."""
 
-    def _step(self, data: TrainingData, random: torch.Generator) -> dict[str, Tensor]:
-        terms: dict[str, Tensor] = {}
-        for _ in range(self.recipe.wasserstein.critic_steps):
-            terms |= self._critic_step(self._draw(data, random), random)
-        terms |= self._generator_step(self._draw(data, random), random)
-        return terms | self._physics_step(self._draw(data, random), random)
+    @abstractmethod
+    def state_tensors(self) -> dict[str, Tensor]:
+        """What only a continued training needs, by name."""
 
-    def _draw(self, data: TrainingData, random: torch.Generator) -> Minibatch:
-        return data.draw(self.recipe.optimisation.batch_size, random)
+    @abstractmethod
+    def model(self, statistics: dict[str, Tensor]) -> Model:
+        """What would be drawn from now. It may share the trainer's networks: valid until the next epoch."""
 
-    def _fake(self, batch: Minibatch, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Crystals drawn for the elements of a real minibatch."""
-        noise = torch.randn(
-            len(batch.properties), self.generator.noise_size, generator=random, device=batch.properties.device
-        )
-        return self.generator(noise, batch.properties)
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-
-    def _critic_step(self, batch: Minibatch, random: torch.Generator) -> dict[str, Tensor]:
-        with torch.no_grad():
-            fake = crystal_tensor(*self._fake(batch, random), batch.properties)
-            real = crystal_tensor(batch.base_sites, batch.lattice_parameters, batch.properties)
-        real_scores, fake_scores = self.critic(torch.cat([real, fake])).chunk(2)
-        wasserstein = critic_loss(real_scores, fake_scores)
-        weights = torch.rand(len(real), generator=random, device=real.device)
-        penalty = gradient_penalty(self.critic, real, fake, weights)
-        self._descend("critic", wasserstein + self.recipe.wasserstein.gradient_penalty * penalty)
-        return {"wasserstein_distance": -wasserstein.detach(), "gradient_penalty": penalty.detach()}
-
-    def _generator_step(self, batch: Minibatch, random: torch.Generator) -> dict[str, Tensor]:
-        self.critic.requires_grad_(False)
-        loss = generator_loss(self.critic(crystal_tensor(*self._fake(batch, random), batch.properties)))
-        self._descend("generator", loss)
-        self.critic.requires_grad_(True)
-        return {"generator_loss": loss.detach()}
-
-    def _physics_step(self, batch: Minibatch, random: torch.Generator) -> dict[str, Tensor]:
-        base_sites, lattice_parameters = self._fake(batch, random)
-        terms = physics_losses(
-            base_sites, lattice_parameters, batch.lattice_parameters, batch.radii, self.recipe.physics
-        )
-        self._descend("physics", torch.stack(list(terms.values())).sum())
-        return {f"physics_{name}": value.detach() for name, value in terms.items()}
+AnyTrainer = Trainer[Any, Any]

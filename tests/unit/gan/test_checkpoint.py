@@ -14,21 +14,21 @@ from safetensors.torch import load_file, save_file
 from crystalforge.dataset import TrainingTable
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import read_json, sha256_of_file, write_json
-from crystalforge.gan.checkpoint import MODEL, RECORD, STATE, load_trainer, open_checkpoint, save_checkpoint
-from crystalforge.gan.model import Model, training_statistics
+from crystalforge.gan.checkpoint import MODEL, RECORD, STATE, load_model, load_trainer, open_checkpoint, save_checkpoint
+from crystalforge.gan.model import training_statistics
+from crystalforge.gan.paper_training import PaperTrainer
 from crystalforge.gan.recipe import Recipe
-from crystalforge.gan.training import Trainer
 
 
 @pytest.fixture
 def saved(tiny_recipe: Recipe, table_62: TrainingTable, tmp_path: Path) -> Path:
     statistics = training_statistics(table_62.atomic_numbers, np.array([10.0, 40.0]))
-    save_checkpoint(tmp_path / "saved", Trainer.create(62, tiny_recipe, seed=0), statistics, {"dataset_id": "d"})
+    save_checkpoint(tmp_path / "saved", PaperTrainer.create(62, tiny_recipe, seed=0), statistics, {"dataset_id": "d"})
     return tmp_path / "saved"
 
 
 def test_a_model_draws_from_its_checkpoint(saved: Path, table_62: TrainingTable) -> None:
-    model = Model.load(saved)
+    model = load_model(saved)
     assert model.volume_window == (10.0 / 1.5, 40.0 * 1.5)
     first, second, other = (model.draw(20, np.random.SeedSequence(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first.frac_coords, second.frac_coords)
@@ -75,7 +75,7 @@ def test_a_pickle_in_place_of_the_model_is_refused_and_not_run(saved: Path, tmp_
     record["sha256"][MODEL] = sha256_of_file(saved / MODEL)  # even with the right checksum
     write_json(saved / RECORD, record)
     with pytest.raises(DamagedFileError, match="is not a safetensors file"):
-        Model.load(saved)
+        load_model(saved)
     assert not target.exists()
 
 
@@ -87,12 +87,12 @@ def test_weights_of_other_networks_are_refused(saved: Path, tiny_recipe: Recipe)
     record["sha256"][MODEL] = sha256_of_file(saved / MODEL)
     write_json(saved / RECORD, record)
     with pytest.raises(DamagedFileError, match="does not fit the networks of its recipe"):
-        Model.load(saved)
+        load_model(saved)
 
 
 def test_a_record_of_another_format_is_refused(saved: Path) -> None:
     write_json(saved / RECORD, read_json(saved / RECORD) | {"format_version": 99})
-    with pytest.raises(DamagedFileError, match="is of format 99: expected 1"):
+    with pytest.raises(DamagedFileError, match="is of format 99: expected 2"):
         open_checkpoint(saved)
     write_json(saved / RECORD, {})
     with pytest.raises(DamagedFileError, match="it lacks epoch, format_version"):
@@ -101,7 +101,7 @@ def test_a_record_of_another_format_is_refused(saved: Path) -> None:
 
 def test_saving_twice_gives_the_same_bytes(tiny_recipe: Recipe, tmp_path: Path) -> None:
     checksums = [
-        save_checkpoint(tmp_path / name, Trainer.create(62, tiny_recipe, seed=3), {"x": torch.ones(2)}, {})
+        save_checkpoint(tmp_path / name, PaperTrainer.create(62, tiny_recipe, seed=3), {"x": torch.ones(2)}, {})
         for name in ("a", "b")
     ]
     assert checksums[0] == checksums[1]

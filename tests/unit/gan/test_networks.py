@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from crystalforge.gan.networks import Critic, Generator, operation_stack
-from crystalforge.gan.recipe import Networks, load_recipe
+from crystalforge.gan.paper_recipe import Networks
+from crystalforge.gan.recipe import load_recipe
 from crystalforge.gan.representation import crystal_tensor
 from crystalforge.symmetry import SPACE_GROUPS, space_group
 

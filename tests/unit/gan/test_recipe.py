@@ -62,6 +62,8 @@ def test_a_recipe_of_ones_own_takes_the_name_of_its_file(tmp_path: Path) -> None
         ("batch_size = 64", "batch_size = 'big'", "optimisation.batch_size = 'big'"),
         ("lambda_inter = 3.5", "lambda_inter = nan", "physics.lambda_inter"),
         ('compositions = "marginals"', 'compositions = "magic"', "'uniform' or 'marginals'"),
+        ('method = "paper"', "", "method: missing. Expected one of paper"),
+        ('method = "paper"', 'method = "papr"', "method = 'papr': there is no such method. Did you mean 'paper'"),
         ("[networks]", "[networks", "not valid TOML"),
         ("# The equations", "name = '../../escape'\n# The equations", "name = '../../escape': string should match"),
     ],

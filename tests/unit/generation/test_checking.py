@@ -10,7 +10,7 @@ import pytest
 from crystalforge.crystals.rows import batch_from_table
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.model import RawSamples
-from crystalforge.gan.recipe import Sampling
+from crystalforge.gan.paper_recipe import Sampling
 from crystalforge.generation.checking import Floors, judge
 from crystalforge.symmetry import SPACE_GROUPS
 

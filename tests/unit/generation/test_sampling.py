@@ -12,11 +12,11 @@ import pytest
 
 from crystalforge.crystals.structures import to_structure
 from crystalforge.dataset import training_table
-from crystalforge.gan.checkpoint import save_checkpoint
+from crystalforge.gan.checkpoint import load_model, save_checkpoint
 from crystalforge.gan.data import training_data
 from crystalforge.gan.model import Model, training_statistics
+from crystalforge.gan.paper_training import PaperTrainer
 from crystalforge.gan.recipe import load_recipe
-from crystalforge.gan.training import Trainer
 from crystalforge.generation.plan import GenerationPlan, Shard
 from crystalforge.generation.sampling import accepted_shares, sample_shard
 from crystalforge.schemas import SAMPLES, RejectReason
@@ -31,11 +31,11 @@ def model(bundled_materials: pa.Table, tmp_path_factory: pytest.TempPathFactory)
     rows = bundled_materials.filter(pc.equal(bundled_materials["space_group_number"], 216))
     table = training_table(rows, 216)
     arrays = (table.lattice_parameters, table.atomic_numbers, table.orbit_coords, table.multiplicity)
-    trainer = Trainer.create(216, load_recipe("quick").with_steps(25), seed=0)
+    trainer = PaperTrainer.create(216, load_recipe("quick").with_steps(25), seed=0)
     trainer.train_epoch(training_data(*arrays, samples_per_material=32, seed=np.random.SeedSequence(0)))
     folder: Path = tmp_path_factory.mktemp("model")
     save_checkpoint(folder, trainer, training_statistics(table.atomic_numbers, rows["volume_per_atom"].to_numpy()), {})
-    return Model.load(folder)
+    return load_model(folder)
 
 
 @pytest.fixture(scope="module")
