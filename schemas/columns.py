@@ -7,9 +7,10 @@ import pyarrow as pa
 STRING = pa.string()
 LABEL = pa.dictionary(pa.int32(), pa.string())
 """A string of few distinct values."""
-THREE_STRINGS = pa.list_(pa.string(), 3)
-THREE_INTEGERS = pa.list_(pa.int16(), 3)
-THREE_SITES = pa.list_(pa.list_(pa.float64(), 3), 3)
+# Lists of three, not of a fixed size: pyarrow writes nulls among lists of a fixed size, and cannot read them again.
+THREE_STRINGS = pa.list_(pa.string())
+THREE_INTEGERS = pa.list_(pa.int16())
+THREE_SITES = pa.list_(pa.list_(pa.float64()))
 """(3 representative sites, xyz)."""
 
 VERSION_KEY = b"crystalforge.schema"

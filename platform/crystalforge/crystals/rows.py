@@ -117,9 +117,9 @@ def sites_to_column(frac_coords: NDArray[np.float64], is_null: NDArray[np.bool_]
         frac_coords: (n, 3, 3) [crystal, site, xyz].
         is_null: (n,) rows to leave null.
     """
-    kind = SAMPLES.field("base_frac_coords").type
-    points = pa.FixedSizeListArray.from_arrays(pa.array(frac_coords.reshape(-1)), type=kind.value_type)
-    return pa.FixedSizeListArray.from_arrays(points, type=kind, mask=_mask(is_null))
+    rows = frac_coords if is_null is None else frac_coords[~is_null]
+    points = pa.ListArray.from_arrays(_ends_of_three(N_SITES * len(rows)), pa.array(rows.reshape(-1)))
+    return _list_column("base_frac_coords", points, len(frac_coords), is_null)
 
 
 def _hall_numbers(space_group_numbers: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -134,10 +134,20 @@ def _scalars(name: str, values: NDArray[Any], is_null: NDArray[np.bool_] | None)
 
 
 def _lists(name: str, values: NDArray[Any], is_null: NDArray[np.bool_] | None) -> pa.Array:
-    kind = SAMPLES.field(name).type
-    items = pa.array(values.reshape(-1)).cast(kind.value_type)
-    return pa.FixedSizeListArray.from_arrays(items, type=kind, mask=_mask(is_null))
+    rows = values if is_null is None else values[~is_null]
+    items = pa.array(rows.reshape(-1)).cast(SAMPLES.field(name).type.value_type)
+    return _list_column(name, items, len(values), is_null)
 
 
-def _mask(is_null: NDArray[np.bool_] | None) -> pa.Array | None:
-    return None if is_null is None or not is_null.any() else pa.array(is_null)
+def _list_column(name: str, items: pa.Array, n_rows: int, is_null: NDArray[np.bool_] | None) -> pa.Array:
+    """Three items in each row that is not null."""
+    if is_null is None or not is_null.any():
+        return pa.ListArray.from_arrays(_ends_of_three(n_rows), items, type=SAMPLES.field(name).type)
+    ends = np.concatenate([[0], np.cumsum(np.where(is_null, 0, N_SITES))])
+    return pa.ListArray.from_arrays(
+        pa.array(ends, pa.int32()), items, type=SAMPLES.field(name).type, mask=pa.array(is_null)
+    )
+
+
+def _ends_of_three(n_rows: int) -> pa.Array:
+    return pa.array(np.arange(0, N_SITES * (n_rows + 1), N_SITES), pa.int32())

@@ -8,6 +8,7 @@ import pytest
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
 from crystalforge.errors import DamagedFileError, StorageError
+from crystalforge.schemas import SAMPLES
 
 TABLE = pa.table({"x": [1, 2, 3], "label": pa.array(["a", "b", "a"]).dictionary_encode()})
 NAME = "space_group_number=225/shard-00000.parquet"
@@ -109,3 +110,12 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: str) -> None:
 def test_a_line_must_be_whole_to_be_appended(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="sha256, bytes missing"):
         ShardManifest(tmp_path).append({"file": "a.parquet", "rows": 1})
+
+
+def test_a_shard_with_rejected_rows_is_read_by_pyarrow_too(tmp_path: Path) -> None:
+    """pyarrow 25 cannot read nulls among lists of a fixed size, which it writes without a word."""
+    table = pa.table({"multiplicities": pa.array([[1, 2, 3], None, [4, 4, 8]])}).cast(
+        pa.schema([SAMPLES.field("multiplicities")])
+    )
+    record = write_shard(tmp_path, "shard.parquet", table)
+    assert read_shard(tmp_path, record)["multiplicities"].to_pylist() == [[1, 2, 3], None, [4, 4, 8]]
