@@ -11,7 +11,7 @@ from crystalforge.cli.options import HomeOption, JsonOption, parse_space_groups
 from crystalforge.cli.progress import progress
 
 if TYPE_CHECKING:
-    from crystalforge.dataset import DatasetManifest
+    from crystalforge.dataset import Dataset
 
 app = typer.Typer(no_args_is_help=True, help="Build, list and show datasets of known crystals.")
 
@@ -34,7 +34,7 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Curate known crystals into a dataset; what is left out is listed with its reason."""
-    from crystalforge.dataset import build_or_find
+    from crystalforge.dataset import build_or_find, find_dataset
     from crystalforge.home import Home
     from crystalforge.symmetry import SPACE_GROUPS
 
@@ -47,7 +47,7 @@ def build(
     manifest = outcome.manifest
     if not outcome.was_built:
         typer.echo(f"Dataset {manifest.dataset_id} exists already: nothing to do.", err=True)
-    _show(manifest, as_json)
+    _show(find_dataset(place, manifest.dataset_id), as_json)
     if not as_json:
         typer.echo(f"Dataset {manifest.dataset_id} in {place.datasets / manifest.dataset_id}")
 
@@ -83,27 +83,29 @@ def show(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a dataset and show its counts beside the paper's."""
+    """Verify a dataset and show its counts, those that recipes may set aside by formula, and the paper's."""
     from crystalforge.dataset import find_dataset
     from crystalforge.home import Home
 
-    manifest = find_dataset(Home.locate(home), name).manifest
-    _show(manifest, as_json)
+    _show(find_dataset(Home.locate(home), name), as_json)
 
 
-def _show(manifest: DatasetManifest, as_json: bool) -> None:
+def _show(dataset: Dataset, as_json: bool) -> None:
+    from crystalforge.dataset import PAPER_COUNTS, VALIDATION_SHARE, validation_counts
+
+    manifest = dataset.manifest
+    aside = validation_counts(dataset.materials())
     if as_json:
-        show_json(manifest.to_json())
+        counts = {str(number): aside.get(number, 0) for number in manifest.counts}
+        show_json(manifest.to_json() | {"validation_share": VALIDATION_SHARE, "validation_counts": counts})
         return
-    from crystalforge.dataset import PAPER_COUNTS
-
-    columns = ("space group", "crystals", "paper")
+    columns = ("space group", "crystals", "of them for validation", "paper")
     table = new_table(f"Dataset {manifest.dataset_id}", *columns, right=columns)
     for number, count in manifest.counts.items():
-        add_row(table, number, count, PAPER_COUNTS.get(number))
+        add_row(table, number, count, aside.get(number, 0), PAPER_COUNTS.get(number))
     table.add_section()
     paper = sum(PAPER_COUNTS.get(number, 0) for number in manifest.counts)
-    add_row(table, "all", manifest.n_materials, paper or None)
+    add_row(table, "all", manifest.n_materials, sum(aside.values()), paper or None)
     show_table(table)
     if manifest.exclusion_counts:
         reasons = new_table("", "left out because", "inputs", right=("inputs",))

@@ -6,10 +6,12 @@ from crystalforge.dataset.cif_child import ParserLimits
 from crystalforge.dataset.exclusion import Exclusion, ExclusionReason
 from crystalforge.dataset.manifest import DatasetManifest
 from crystalforge.dataset.paper_counts import PAPER_COUNTS
+from crystalforge.dataset.split import VALIDATION_SHARE, is_validation, split_materials, validation_counts
 from crystalforge.dataset.store import Dataset, find_dataset, list_datasets
 
 __all__ = [
     "PAPER_COUNTS",
+    "VALIDATION_SHARE",
     "BuildOutcome",
     "Dataset",
     "DatasetManifest",
@@ -21,7 +23,10 @@ __all__ = [
     "build_dataset",
     "build_or_find",
     "find_dataset",
+    "is_validation",
     "list_datasets",
     "orbit_table",
+    "split_materials",
     "training_table",
+    "validation_counts",
 ]

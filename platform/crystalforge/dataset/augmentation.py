@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.rows import batch_from_table
+from crystalforge.dataset.split import split_materials
 from crystalforge.errors import UnknownSpaceGroupError
 from crystalforge.symmetry import expand_orbits
 
@@ -81,17 +82,20 @@ def orbit_table(batch: CrystalBatch) -> OrbitTable:
     return OrbitTable(coords.reshape(n_crystals, 3, -1, 3), multiplicity.reshape(n_crystals, 3))
 
 
-def training_table(materials: pa.Table, space_group_number: int) -> TrainingTable:
+def training_table(materials: pa.Table, space_group_number: int, validation_share: float = 0.0) -> TrainingTable:
     """The crystals of one space group, ready for training.
 
     Args:
         materials: rows of schema ``materials``.
         space_group_number: which.
+        validation_share: share of the formulas that is left out (``dataset.split``); 0 keeps all.
 
     Raises:
-        UnknownSpaceGroupError: the dataset holds no crystal of it.
+        UnknownSpaceGroupError: the dataset holds no crystal of it, or all are left out.
     """
     rows = materials.filter(pc.equal(materials["space_group_number"], space_group_number))
+    if validation_share:
+        rows = split_materials(rows, validation_share)[0]
     if rows.num_rows == 0:
         held = sorted(pc.unique(materials["space_group_number"]).to_pylist())
         raise UnknownSpaceGroupError(
