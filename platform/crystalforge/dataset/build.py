@@ -28,7 +28,7 @@ from crystalforge.home import DATASET_RECORD, EXCLUSIONS_FILE, MATERIALS_FILE, H
 from crystalforge.schemas import MATERIALS
 from crystalforge.symmetry import SPACE_GROUPS, hall_number_of
 
-CURATION_VERSION = 1
+CURATION_VERSION = 2
 """Goes up with each change that makes other materials of the same source."""
 PACKAGES = ("crystalforge", "spglib", "pymatgen", "numpy", "pyarrow")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -1,7 +1,8 @@
 """The curation of the paper: which standardised crystals are kept, and in what form.
 
 Section "Data": ternaries with three base atom sites, in the space groups asked for. Sites are merged at 0.1 Å, exactly
-symmetric, so that every kept site lies on its Wyckoff position; elements stand in ascending electronegativity.
+symmetric, so that every kept site lies on its Wyckoff position; elements stand in ascending electronegativity, and each
+crystal in the one canonical setting of its space group (``crystals.canonical``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crystalforge.crystals.batch import CrystalBatch
+from crystalforge.crystals.canonical import canonical_setting
 from crystalforge.crystals.elements import order_by_electronegativity
 from crystalforge.crystals.identity import crystal_ids
 from crystalforge.crystals.lattice import apply_crystal_system, cell_volumes
@@ -78,7 +80,7 @@ def curate(columns: CrystalColumns, space_groups: Sequence[int]) -> CuratedCryst
     batch, percolates = _merge(columns, rows)
     _check_sites(columns, rows, batch, percolates, sieve)
     merged = sieve.kept[rows]
-    batch, rows = _order_elements(batch.select(merged)), rows[merged]
+    batch, rows = canonical_setting(_order_elements(batch.select(merged))), rows[merged]
     identities = crystal_ids(batch) if len(batch) else []
     first = _leave_out_duplicates(columns, rows, identities, sieve)
     return CuratedCrystals(batch.select(first), [identities[i] for i in first], rows[first], sieve.exclusions)

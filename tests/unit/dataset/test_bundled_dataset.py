@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crystalforge.crystals.canonical import canonical_setting
 from crystalforge.crystals.identity import crystal_ids
 from crystalforge.crystals.rows import batch_from_table
 from crystalforge.crystals.symmetry_search import find_space_groups
@@ -79,6 +80,16 @@ def test_sites_expand_to_the_stated_atoms_and_are_found_again(built: tuple[Home,
     found = find_space_groups(some, symprec=0.01)
     assert np.mean(found == some.space_group_number) > 0.95
     assert crystal_ids(some) == built[1].materials()["crystal_id"].to_pylist()[::10]
+
+
+def test_materials_stand_in_their_canonical_setting(built: tuple[Home, Dataset]) -> None:
+    batch = batch_from_table(built[1].materials())
+    canonical = canonical_setting(batch)
+    assert (canonical.wyckoff_letter == batch.wyckoff_letter).all()
+    assert np.abs(canonical.frac_coords - batch.frac_coords).max() < 1e-12
+    heusler = batch.wyckoff_letter[batch.space_group_number == 225]
+    assert {"".join(sorted(row)) for row in heusler} >= {"abc"}
+    assert "bce" not in {"".join(sorted(row)) for row in heusler}  # ace with another origin
 
 
 def test_the_same_source_gives_the_same_bytes(built: tuple[Home, Dataset], home: Home) -> None:
