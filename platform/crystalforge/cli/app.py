@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from crystalforge import __version__
 from crystalforge.cli import dataset
 from crystalforge.cli.doctor import doctor
+from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.generate import generate
 from crystalforge.cli.sql import schema, sql
 from crystalforge.cli.status import status
@@ -70,6 +71,7 @@ def _platform(
 app.add_typer(dataset.app, name="dataset")
 app.command("train-all")(train_all)
 app.command()(generate)
+app.command()(evaluate)
 app.command()(sql)
 app.command()(schema)
 app.command()(status)
