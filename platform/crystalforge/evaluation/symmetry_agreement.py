@@ -45,8 +45,8 @@ def agreements(crystals: CrystalBatch, symprec: float, workers: Workers) -> NDAr
     Returns:
         (n,) ``Agreement``.
     """
-    starts = range(0, len(crystals), PIECE)
-    pieces = [(crystals.select(slice(start, start + PIECE)), symprec) for start in starts]
+    ends = np.arange(PIECE, len(crystals), PIECE)
+    pieces = [(crystals.select(rows), symprec) for rows in np.split(np.arange(len(crystals)), ends)]
     found = list(workers.map(_agreements_of, pieces))
     return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
