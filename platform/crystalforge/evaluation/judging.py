@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,18 +44,34 @@ class Yardsticks:
     workers: Workers
 
 
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A sample set before its judges."""
+
+    samples: SampleSet
+    yardsticks: Yardsticks
+
+    @cached_property
+    def classes(self) -> Indices:
+        """(n_crystals,) the first crystal that each equals, within its formula, space group and template."""
+        samples = self.samples
+        return equal_classes(samples.crystals, samples.crystal_ids, samples.prototype_keys, self.yardsticks.workers)
+
+
 def judge_samples(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
     """All figures of one sample set; of real crystals those that say something."""
-    families: list[Callable[[SampleSet, Yardsticks], Figures]] = [_checks, _symmetry, _compositions]
+    families: list[Callable[[Case], Figures]] = [_checks, _symmetry, _compositions]
     if samples.source != TRAINING:
         families += [_novelty, _occurrences]
     if samples.source != VALIDATION:
         families += [_wasserstein, _rediscovery]
+    case = Case(samples, yardsticks)
     for family in families:
-        yield from family(samples, yardsticks)
+        yield from family(case)
 
 
-def _checks(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
+def _checks(case: Case) -> Figures:
+    samples, yardsticks = case.samples, case.yardsticks
     numbers, source = samples.space_group_number, samples.source
     yield from share_figures("accepted", source, numbers, samples.accepted)
     for metric, reasons in REASONS.items():
@@ -70,7 +87,8 @@ def _checks(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
     )
 
 
-def _symmetry(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
+def _symmetry(case: Case) -> Figures:
+    samples, yardsticks = case.samples, case.yardsticks
     searched = _searched(samples)
     _, first, inverse = np.unique(searched.crystal_ids, return_index=True, return_inverse=True)
     for symprec in SYMPRECS:
@@ -82,7 +100,8 @@ def _symmetry(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
             yield from share_figures(metric, samples.source, searched.space_group_number, found == agreement)
 
 
-def _compositions(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
+def _compositions(case: Case) -> Figures:
+    samples, yardsticks = case.samples, case.yardsticks
     judged = _searched(samples)
     with_alloys, without = smact_validity(judged.formulas, yardsticks.workers)
     for metric, holds in {"smact": with_alloys, "smact_without_alloys": without}.items():
@@ -94,10 +113,11 @@ def _searched(samples: SampleSet) -> SampleSet:
     return samples if samples.source == GENERATED else samples.spread(SEARCHED_BESIDE)
 
 
-def _novelty(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
+def _novelty(case: Case) -> Figures:
+    samples, yardsticks = case.samples, case.yardsticks
     numbers, source, seen = samples.space_group_number, samples.source, yardsticks.seen
     accepted = samples.crystal_accepted
-    classes = equal_classes(samples.crystals, samples.crystal_ids, samples.prototype_keys, yardsticks.workers)
+    classes = case.classes
     first, first_accepted = _is_first(classes), _is_first(classes, accepted)
     yield from share_figures("distinct", source, numbers, samples.per_sample(first))
     yield from share_figures("distinct_accepted", source, numbers, samples.per_sample(first_accepted))
@@ -149,7 +169,8 @@ def _likeliest_first(rows: Indices, letters: NDArray[np.str_], wanted: str) -> I
     return np.concatenate([rows[same], rows[~same]])
 
 
-def _occurrences(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
+def _occurrences(case: Case) -> Figures:
+    samples, yardsticks = case.samples, case.yardsticks
     seen, source = yardsticks.seen, samples.source
     yield from variation_figures("template_distance", source, templates_of(samples), templates_of(seen))
     yield from variation_figures("element_distance", source, elements_of(samples), elements_of(seen))
@@ -157,22 +178,25 @@ def _occurrences(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
     yield from share_figures("template_coverage", source, seen.space_group_number, covered)
 
 
-def _wasserstein(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
+def _wasserstein(case: Case) -> Figures:
+    samples, yardsticks = case.samples, case.yardsticks
     yield from wasserstein_figures(samples, yardsticks.set_aside)
 
 
-def _rediscovery(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
+def _rediscovery(case: Case) -> Figures:
+    samples, yardsticks = case.samples, case.yardsticks
     real, source = yardsticks.set_aside, samples.source
     numbers = real.crystals.space_group_number
-    of_formula, of_prototype = index_by(_once(samples)), index_by(samples.prototype_keys)
-    hits = [_NONE if not key else of_formula.get(key, _NONE) for key in real.formula_keys.tolist()]
+    of_formula, of_prototype = index_by(samples.formula_keys), index_by(samples.prototype_keys)
+    hits = [of_formula.get(key, _NONE) for key in real.formula_keys.tolist()]
     first_hits = [of_prototype.get(key, _NONE)[:1] for key in real.prototype_keys.tolist()]
     template_hit = np.array([len(rows) > 0 for rows in first_hits], dtype=bool)
     ordered = [
         _likeliest_first(rows, samples.letters, letters)
         for rows, letters in zip(hits, real.letters.tolist(), strict=True)
     ]
-    found = any_match(real.crystals, samples.crystals, ordered, yardsticks.workers)
+    # The matcher is asked about the first of each kind only: of a collapsed group the others would take hours.
+    found = any_match(real.crystals, samples.crystals, ordered, yardsticks.workers, _is_first(case.classes))
     first_found = any_match(real.crystals, samples.crystals, first_hits, yardsticks.workers)
     formula_hit = np.array([len(rows) > 0 for rows in hits], dtype=bool)
     yield from share_figures("rediscovered_formula", source, numbers, formula_hit)
@@ -186,9 +210,3 @@ def _rediscovery(samples: SampleSet, yardsticks: Yardsticks) -> Figures:
         - np.log(real.volumes_per_atom[template_hit])
     )
     yield from median_figures("volume_error_of_first_hit", source, numbers, errors)
-
-
-def _once(samples: SampleSet) -> NDArray[np.str_]:
-    """(n_crystals,) formula keys, "" for a crystal whose id came before: to compare it again would say nothing."""
-    first = _is_first(np.unique(samples.crystal_ids, return_inverse=True)[1])
-    return np.where(first, samples.formula_keys, "")

@@ -73,13 +73,19 @@ class Comparison:
         self._cells = tuple(dict(primitive_cells(batch)) for batch in (queries, targets))
         self._structures: dict[tuple[int, int], Structure] = {}
 
-    def first_match(self, query: int, rows: Indices) -> int | None:
-        """The first of the target rows that equals the query, a nearly equal one before all others."""
+    def first_match(self, query: int, rows: Indices, fitted: NDArray[np.bool_] | None = None) -> int | None:
+        """The first of the target rows that equals the query, a nearly equal one before all others.
+
+        Args:
+            query: index of the query.
+            rows: indices of targets.
+            fitted: (n_rows,) which of them the matcher is asked about; all by default.
+        """
         near = self._shapes[0].near(query, self._shapes[1], rows)
         if near.any():
             return int(rows[near.argmax()])
         one = self._structure(0, query)
-        for row in rows.tolist():
+        for row in (rows if fitted is None else rows[fitted]).tolist():
             if _matcher().fit(one, self._structure(1, row), skip_structure_reduction=True):
                 return int(row)
         return None
@@ -107,7 +113,11 @@ def reduced_structure(cell: PrimitiveCell) -> Structure:
 
 
 def any_match(
-    queries: CrystalBatch, targets: CrystalBatch, candidates: Sequence[Indices], workers: Workers
+    queries: CrystalBatch,
+    targets: CrystalBatch,
+    candidates: Sequence[Indices],
+    workers: Workers,
+    fitted: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Whether each query equals any of its candidates.
 
@@ -116,37 +126,46 @@ def any_match(
         targets: crystals.
         candidates: rows of the targets for each query, the likeliest first; may be empty.
         workers: processes.
+        fitted: (n_targets,) which targets the matcher is asked about; the others match only where they nearly equal
+            the query. All by default.
 
     Returns:
         (n,).
     """
+    fitted = np.ones(len(targets), dtype=bool) if fitted is None else fitted
     found = np.zeros(len(queries), dtype=bool)
     asked = np.array([place for place, rows in enumerate(candidates) if len(rows)], dtype=np.int64)
     pieces = [
-        _match_piece(queries, targets, candidates, asked[rows]) for rows in _cut([len(candidates[i]) for i in asked])
+        _match_piece(queries, targets, candidates, fitted, asked[rows])
+        for rows in _cut([len(candidates[i]) for i in asked])
     ]
     if pieces:
         found[asked] = np.concatenate(list(workers.map(_match_all, pieces)))
     return found
 
 
-MatchPiece = tuple[CrystalBatch, CrystalBatch, list[Indices]]
+MatchPiece = tuple[CrystalBatch, CrystalBatch, list[Indices], NDArray[np.bool_]]
 
 
 def _match_piece(
-    queries: CrystalBatch, targets: CrystalBatch, candidates: Sequence[Indices], asked: Indices
+    queries: CrystalBatch,
+    targets: CrystalBatch,
+    candidates: Sequence[Indices],
+    fitted: NDArray[np.bool_],
+    asked: Indices,
 ) -> MatchPiece:
     """The queries asked for, with the targets that they need, renumbered."""
     chosen = [candidates[place] for place in asked]
     needed, inverse = np.unique(np.concatenate(chosen), return_inverse=True)
     ends = np.cumsum([len(rows) for rows in chosen])[:-1]
-    return queries.select(asked), targets.select(needed), np.split(inverse, ends)
+    return queries.select(asked), targets.select(needed), np.split(inverse, ends), fitted[needed]
 
 
 def _match_all(piece: MatchPiece) -> NDArray[np.bool_]:
-    queries, targets, candidates = piece
+    queries, targets, candidates, fitted = piece
     comparison = Comparison(queries, targets)
-    return np.array([comparison.first_match(place, rows) is not None for place, rows in enumerate(candidates)])
+    matches = (comparison.first_match(place, rows, fitted[rows]) for place, rows in enumerate(candidates))
+    return np.array([match is not None for match in matches])
 
 
 def equal_classes(

@@ -43,6 +43,14 @@ def test_without_candidates_nothing_matches(here: Workers) -> None:
     assert any_match(CrystalBatch.empty(), CrystalBatch.empty(), [], here).tolist() == []
 
 
+def test_a_target_that_is_not_fitted_matches_only_where_it_is_nearly_equal(here: Workers) -> None:
+    """Sc 0.25 Å away: within the matcher's tolerance, outside that of nearly equal crystals."""
+    query, targets = batch_of(tinisi()), batch_of(tinisi(0.482), tinisi(0.5210))
+    no = np.zeros(2, dtype=bool)
+    for row, fitted, expected in ((0, no, True), (1, no, False), (1, ~no, True)):
+        assert any_match(query, targets, [np.array([row])], here, fitted).tolist() == [expected]
+
+
 def test_index_by() -> None:
     found = index_by(np.array(["b", "a", "b"]))
     assert {key: rows.tolist() for key, rows in found.items()} == {"a": [1], "b": [0, 2]}
