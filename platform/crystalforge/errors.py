@@ -3,7 +3,8 @@
     CrystalforgeError                  exit 1   the work failed
     ├── UsageError                     exit 2   the command was asked for something it cannot do
     │   ├── UnknownSpaceGroupError
-    │   └── RecipeError
+    │   ├── RecipeError
+    │   └── CompositionError                    no composition meets what was asked for
     ├── StorageError                            a file could not be written or read (disk full, permission)
     ├── DamagedFileError                        a file is not what its checksum or format says
     ├── DatasetError
@@ -41,6 +42,10 @@ class UnknownSpaceGroupError(UsageError):
 
 class RecipeError(UsageError):
     """A recipe that cannot be read, or that has an unknown or unfit value."""
+
+
+class CompositionError(UsageError):
+    """Elements, formula or size asked for that no composition of a space group meets."""
 
 
 class StorageError(CrystalforgeError):
