@@ -1,0 +1,46 @@
+"""Losses of method ``forge``: Wasserstein with gradient penalty, and physics, each given the elements."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import relu, smooth_l1_loss
+
+from crystalforge.gan.forge.knowledge import Knowledge, Structures
+from crystalforge.gan.forge.learning import periodic
+from crystalforge.gan.forge_recipe import ForgePhysics
+
+VOLUME_BEND = 0.05
+SITE_BEND = 0.02
+"""Errors beyond these (natural logarithm; fraction of an edge) count linearly: one outlier must not pull all."""
+
+
+def contact_loss(contact_ratios: Tensor, window: Tensor) -> Tensor:
+    """Mean squared distance of the least contact ratio from the window of real crystals.
+
+    Two-sided and without a plateau, unlike tanh(AR + OFFSET - AD): its gradient grows with the overlap, and is 0 where
+    real crystals are.
+
+    Args:
+        contact_ratios: (n, 6, n_nearest) ascending.
+        window: (2,) least and greatest ratio that cost nothing.
+    """
+    least = contact_ratios[..., 0].amin(dim=1)
+    return (relu(window[0] - least) ** 2 + relu(least - window[1]) ** 2).mean()
+
+
+def physics_losses(
+    knowledge: Knowledge,
+    code: Tensor,
+    fake: Structures,
+    real: Structures,
+    contact_ratios: Tensor,
+    weights: ForgePhysics,
+) -> dict[str, Tensor]:
+    """The weighted terms: contacts, and cell and sites against the real crystals of the same elements."""
+    off = periodic(fake.parameters - real.parameters).flatten(1) * knowledge.free(code)
+    return {
+        "contact": weights.contact * contact_loss(contact_ratios, knowledge.contact_window),
+        "volume": weights.volume * smooth_l1_loss(fake.log_volume, real.log_volume, beta=VOLUME_BEND),
+        "ratios": weights.ratios * smooth_l1_loss(fake.log_ratios, real.log_ratios, beta=VOLUME_BEND),
+        "sites": weights.sites * smooth_l1_loss(off, off.new_zeros(()).expand_as(off), beta=SITE_BEND) * off.shape[1],
+    }

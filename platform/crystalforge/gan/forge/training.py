@@ -1,0 +1,268 @@
+"""The training of method ``forge``.
+
+One epoch is ``steps_per_epoch`` generator steps. Its random numbers come from (seed, space group, epoch) alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from crystalforge.errors import DivergedError
+from crystalforge.gan.forge.drawing import best_of_candidates, generate
+from crystalforge.gan.forge.knowledge import Composition, Structures
+from crystalforge.gan.forge.learning import ForgeData, forge_data
+from crystalforge.gan.forge.losses import physics_losses
+from crystalforge.gan.forge.model import ForgeModel
+from crystalforge.gan.forge.networks import Critic, Generator
+from crystalforge.gan.forge.validation import validation_figures, validation_score
+from crystalforge.gan.forge_recipe import ForgeRecipe
+from crystalforge.gan.losses import critic_loss, generator_loss
+from crystalforge.gan.tensors import load_weights, optimiser_tensors, prefixed, restore_optimiser
+from crystalforge.gan.training import (
+    EPOCH_STREAM,
+    NETWORK_STREAM,
+    Trainer,
+    TrainingCrystals,
+    seed_stream,
+    torch_seed,
+)
+from crystalforge.symmetry import space_group
+
+
+@dataclass
+class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
+    """Networks and optimisers of one space group, and how far they have come."""
+
+    space_group_number: int
+    recipe: ForgeRecipe
+    seed: int
+    generator: Generator
+    critic: Critic
+    average: Generator
+    """Moving average of the generator: what samples are drawn from."""
+    optimisers: dict[str, torch.optim.Adam]
+    best: dict[str, Tensor]
+    """Weights of the average and of the critic at the best epoch by the validation part."""
+    best_score: float = -math.inf
+    learned: dict[str, Tensor] = field(default_factory=dict)
+    """Knowledge and composition sampler, as tensors, since the first epoch."""
+    epoch: int = 0
+    generator_steps: int = 0
+
+    @classmethod
+    def create(
+        cls, space_group_number: int, recipe: ForgeRecipe, seed: int, device: torch.device | str = "cpu"
+    ) -> ForgeTrainer:
+        """Networks with the first weights that the seed gives."""
+        n_letters = len(space_group(space_group_number).wyckoff_positions)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(torch_seed(seed_stream(seed, space_group_number, NETWORK_STREAM)))
+            generator, critic = Generator(n_letters, recipe.networks), Critic(n_letters, recipe.networks)
+        return cls.around(space_group_number, recipe, seed, generator.to(device), critic.to(device))
+
+    @classmethod
+    def around(
+        cls, space_group_number: int, recipe: ForgeRecipe, seed: int, generator: Generator, critic: Critic
+    ) -> ForgeTrainer:
+        """A trainer of given networks, with fresh optimisers."""
+        rates = recipe.optimisation
+        beta_1, beta_2 = rates.betas
+
+        def adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
+            return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(beta_1, beta_2))
+
+        optimisers = {
+            "critic": adam(critic, rates.critic_learning_rate),
+            "generator": adam(generator, rates.generator_learning_rate),
+        }
+        average = copy.deepcopy(generator).requires_grad_(False)
+        return cls(space_group_number, recipe, seed, generator, critic, average, optimisers, {})
+
+    @classmethod
+    def restore(
+        cls,
+        space_group_number: int,
+        recipe: ForgeRecipe,
+        seed: int,
+        tensors: dict[str, Tensor],
+        state: dict[str, Tensor],
+        device: torch.device | str = "cpu",
+    ) -> ForgeTrainer:
+        """The training as a checkpoint holds it."""
+        trainer = cls.create(space_group_number, recipe, seed, device)
+        for name in ("generator", "critic", "average"):
+            load_weights(getattr(trainer, name), f"now.{name}", state)
+        for name, optimiser in trainer.optimisers.items():
+            restore_optimiser(name, optimiser, state)
+        trainer.best_score = float(state["best_score"])
+        networks = ("generator.", "critic.")
+        trainer.best = {name: tensor for name, tensor in tensors.items() if name.startswith(networks)}
+        trainer.learned = {name: tensor for name, tensor in tensors.items() if not name.startswith(networks)}
+        return trainer
+
+    @staticmethod
+    def prepare(
+        training: TrainingCrystals, validation: TrainingCrystals | None, recipe: ForgeRecipe, seed: int
+    ) -> ForgeData:
+        """Learn cells and compositions, and look up the donors."""
+        return forge_data(training.crystals, validation.crystals if validation else None, recipe, seed)
+
+    @property
+    def crystals_per_step(self) -> int:
+        """Crystals that pass the networks in one generator step with its critic steps."""
+        return self.recipe.optimisation.batch_size * (self.recipe.wasserstein.critic_steps + 1)
+
+    def model_tensors(self) -> dict[str, Tensor]:
+        """Networks of the best epoch, and what was learned besides."""
+        return self.best | self.learned
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Networks and optimisers as they are now."""
+        state = {"best_score": torch.tensor(self.best_score)}
+        for name in ("generator", "critic", "average"):
+            state |= prefixed(f"now.{name}", getattr(self, name).state_dict())
+        for name, optimiser in self.optimisers.items():
+            state |= optimiser_tensors(name, optimiser)
+        return state
+
+    def model(self, statistics: dict[str, Tensor]) -> ForgeModel:
+        """The best epoch's model."""
+        device = next(self.generator.parameters()).device
+        return ForgeModel.from_tensors(self.space_group_number, self.recipe, self.model_tensors(), statistics, device)
+
+    def train_epoch(self, data: ForgeData) -> dict[str, float]:
+        """Train one epoch and look at the validation part.
+
+        Returns:
+            The mean of every loss term over the epoch, and the figures of the validation part.
+
+        Raises:
+            DivergedError: a term is infinite or not a number; the networks are then unfit and not to be saved.
+        """
+        optimisation = self.recipe.optimisation
+        n_steps = min(optimisation.steps_per_epoch, optimisation.generator_steps - self.generator_steps)
+        device = data.knowledge.device
+        stream = seed_stream(self.seed, self.space_group_number, EPOCH_STREAM, self.epoch)
+        random = torch.Generator(device).manual_seed(torch_seed(stream))
+        totals: dict[str, Tensor] = {}
+        for _ in range(n_steps):
+            for name, value in self._step(data, random).items():
+                totals[name] = totals.get(name, torch.zeros((), device=device)) + value
+        means = {name: float(total) / n_steps for name, total in totals.items()}
+        self._check(means)
+        self.epoch += 1
+        self.generator_steps += n_steps
+        self.learned = prefixed("knowledge", data.knowledge.state()) | prefixed(
+            "compositions", data.compositions.state()
+        )
+        return means | self._keep_if_best(data)
+
+    def _check(self, means: dict[str, float]) -> None:
+        if all(math.isfinite(value) for value in means.values()):
+            return
+        terms = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
+        raise DivergedError(
+            f"The training of space group {self.space_group_number} diverged between generator steps "
+            f"{self.generator_steps} and {self.generator_steps + self.recipe.optimisation.steps_per_epoch}: expected "
+            f"finite losses, got {terms}. Its last good checkpoint is kept. Lower the learning rates or raise "
+            "the gradient penalty in the recipe."
+        )
+
+    def _keep_if_best(self, data: ForgeData) -> dict[str, float]:
+        """Figures of the validation part; the networks are kept if no epoch was better, or there is nothing to ask."""
+        figures: dict[str, float] = {}
+        score = math.inf
+        if data.validation is not None:
+            composition, real, donors = data.validation
+            networks = self.recipe.networks
+            shape = (*donors.index.shape, networks.noise_size)
+            noise = torch.zeros(shape, device=donors.index.device)  # the middle of the noise: no luck in the choice
+            with torch.inference_mode():
+                made = best_of_candidates(
+                    data.knowledge, self.average, self.critic, composition, donors, noise, networks.nearest_contacts
+                )
+                figures = validation_figures(data.knowledge, composition, made, real)
+            score = validation_score(figures)
+        if score >= self.best_score:
+            self.best_score = score if math.isfinite(score) else -math.inf
+            weights = prefixed("generator", self.average.state_dict()) | prefixed("critic", self.critic.state_dict())
+            self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
+        return figures
+
+    def _step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        for _ in range(self.recipe.wasserstein.critic_steps):
+            terms |= self._critic_step(data, random)
+        terms |= self._generator_step(data, random)
+        self._average()
+        return terms
+
+    def _draw(self, data: ForgeData, random: torch.Generator) -> tuple[Tensor, Composition, Structures, Tensor]:
+        """Rows of a minibatch of real crystals, their compositions, their structures and a donor of each."""
+        n, device = self.recipe.optimisation.batch_size, data.knowledge.device
+        rows = torch.randint(len(data.knowledge.known), (n,), generator=random, device=device)
+        n_donors = data.donors.exists[rows].sum(dim=1)
+        chosen = (torch.rand(n, generator=random, device=device) * n_donors).long()
+        # A crystal that is alone in its template is its own donor.
+        donor = torch.where(n_donors > 0, data.donors.index[rows, chosen], rows)
+        real = Structures(data.real.parameters[rows], data.real.log_volume[rows], data.real.log_ratios[rows])
+        return rows, data.knowledge.suggested.take(rows), real, donor
+
+    def _fake(self, data: ForgeData, composition: Composition, donor: Tensor, random: torch.Generator) -> Structures:
+        noise = torch.randn(len(donor), self.generator.noise_size, generator=random, device=donor.device)
+        return generate(data.knowledge, self.generator, composition, donor, noise)
+
+    def _features(self, data: ForgeData, composition: Composition, structures: Structures) -> tuple[Tensor, Tensor]:
+        """What the critic sees, and the contact ratios."""
+        ratios = data.knowledge.contact_ratios(composition, structures, self.recipe.networks.nearest_contacts)
+        return data.knowledge.features(composition, structures, ratios), ratios
+
+    def _critic_step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
+        _, composition, real, donor = self._draw(data, random)
+        condition = data.knowledge.condition(composition)
+        with torch.no_grad():
+            fake_features, _ = self._features(data, composition, self._fake(data, composition, donor, random))
+            real_features, _ = self._features(data, composition, real)
+        scores = self.critic(torch.cat([condition, condition]), torch.cat([real_features, fake_features]))
+        wasserstein = critic_loss(*scores.chunk(2))
+        weight = torch.rand(len(donor), 1, generator=random, device=donor.device)
+        penalty = self._gradient_penalty(condition, real_features, fake_features, weight)
+        self._descend("critic", wasserstein + self.recipe.wasserstein.gradient_penalty * penalty)
+        return {"wasserstein_distance": -wasserstein.detach(), "gradient_penalty": penalty.detach()}
+
+    def _gradient_penalty(self, condition: Tensor, real: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
+        """E[(|∇ D(x̂)| - 1)²] on the segment between real and fake of the same composition, one U(0, 1) weight each."""
+        between = (weight * real + (1 - weight) * fake).requires_grad_(True)
+        (gradient,) = torch.autograd.grad(self.critic(condition, between).sum(), between, create_graph=True)
+        return ((gradient.norm(dim=1) - 1) ** 2).mean()
+
+    def _generator_step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
+        _, composition, real, donor = self._draw(data, random)
+        fake = self._fake(data, composition, donor, random)
+        features, ratios = self._features(data, composition, fake)
+        self.critic.requires_grad_(False)
+        adversarial = generator_loss(self.critic(data.knowledge.condition(composition), features))
+        terms = physics_losses(data.knowledge, composition.code, fake, real, ratios, self.recipe.physics)
+        self._descend("generator", self.recipe.wasserstein.adversarial * adversarial + sum(terms.values()))
+        self.critic.requires_grad_(True)
+        return {
+            "generator_loss": adversarial.detach(),
+            **{f"physics_{name}": value.detach() for name, value in terms.items()},
+        }
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        optimiser = self.optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = self.recipe.optimisation.average_decay
+        for average, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
+            average.lerp_(now, 1 - decay)

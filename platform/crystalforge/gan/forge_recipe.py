@@ -1,0 +1,106 @@
+"""What a recipe of method ``forge`` is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from crystalforge.gan.recipe_base import Merging, Part, Positive, PositiveReal, Recipe, Weight
+
+
+class ForgeNetworks(Part):
+    """Shapes of generator and critic: multilayer perceptrons."""
+
+    noise_size: Positive
+    """Length of the noise vector."""
+    generator_features: Annotated[list[Positive], Field(min_length=1)]
+    critic_features: Annotated[list[Positive], Field(min_length=1)]
+    leaky_slope: Weight
+    """Slope of the leaky ReLU below zero."""
+    nearest_contacts: Positive
+    """How many of the least contacts of each pair of sites the critic sees."""
+
+
+class ForgeDonors(Part):
+    """The known crystals that a sample starts from."""
+
+    n_donors: Positive
+    """Nearest crystals of the same template, one of which is drawn in training."""
+    n_candidates: Positive
+    """Donors tried for each sample; the critic chooses among what the generator makes of them."""
+
+
+class ForgeWasserstein(Part):
+    """The Wasserstein GAN with gradient penalty."""
+
+    gradient_penalty: Weight
+    critic_steps: Positive
+    """Critic steps for one generator step."""
+    adversarial: Weight
+    """Weight of the critic's judgement in the generator's loss."""
+
+
+class ForgePhysics(Part):
+    """Weights of the physics losses."""
+
+    contact: Weight
+    """Two-sided hinge on the least contact ratio, outside the middle 90 % of the training crystals."""
+    volume: Weight
+    """Error of the logarithm of the volume per atom, given the elements."""
+    ratios: Weight
+    """Error of the logarithms of the ratios of the edges, given the elements."""
+    sites: Weight
+    """Error of the free parameters, given the elements; robust, because a template can have several minima."""
+
+
+class ForgeOptimisation(Part):
+    """Optimisers and length of the training."""
+
+    critic_learning_rate: PositiveReal
+    generator_learning_rate: PositiveReal
+    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
+    average_decay: Annotated[float, Field(ge=0, lt=1)]
+    """Decay per step of the moving average of the generator that samples are drawn from; 0: the last one."""
+    batch_size: Annotated[int, Field(ge=2)]
+    generator_steps: Positive
+    steps_per_epoch: Positive
+
+
+class ForgeSampling(Merging):
+    """How samples are drawn from the trained model."""
+
+    compositions: Literal["uniform", "marginals", "swap", "autoregressive", "mixture"]
+    """Kind of the sampler of Wyckoff letters and elements."""
+    temperature: PositiveReal
+    """Of the compositions: above 1 flatter, below 1 more of the likely."""
+
+
+class ForgeRecipe(Recipe):
+    """Every choice of a model of method ``forge`` and its training."""
+
+    method: Literal["forge"]
+    networks: ForgeNetworks
+    donors: ForgeDonors
+    wasserstein: ForgeWasserstein
+    physics: ForgePhysics
+    optimisation: ForgeOptimisation
+    sampling: ForgeSampling
+    validation: Annotated[float, Field(ge=0, lt=0.5)]
+    """Share of the crystals, chosen by formula, that is set aside to choose the best epoch."""
+
+    @property
+    def total_steps(self) -> int:
+        """Generator steps in all."""
+        return self.optimisation.generator_steps
+
+    @property
+    def validation_share(self) -> float:
+        """Share of the crystals, chosen by formula, that the training must not see."""
+        return self.validation
+
+    def values_with_steps(self, generator_steps: int) -> dict[str, Any]:
+        """The recipe's values with another number of generator steps."""
+        values = self.model_dump()
+        values["optimisation"]["generator_steps"] = generator_steps
+        return values
