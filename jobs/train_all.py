@@ -215,4 +215,4 @@ def read_training_record(folder: Path) -> dict[str, Any]:
     path = folder / TRAINING_RECORD
     if not path.is_file():
         raise TrainingError(f"{folder} is no training: expected {TRAINING_RECORD} in it.")
-    return read_record(path, ("training_id", "dataset_id", "space_groups", "counts"))
+    return read_record(path, ("training_id", "recipe", "dataset_id", "space_groups", "counts"))

@@ -20,7 +20,7 @@ import ray.train
 from pyarrow import parquet
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
-from crystalforge.dataset import training_table
+from crystalforge.dataset import split_materials, training_table
 from crystalforge.errors import CrystalforgeError
 from crystalforge.files import append_line, check_sha256, storage_errors, utc_now, write_json
 from crystalforge.home import MODEL_RECORD, group_folder_name
@@ -139,9 +139,11 @@ def _train(job: GroupJob) -> dict[str, Any]:
     recipe = recipe_from_values(job.recipe, job.training_id)
     method = method_of(recipe).trainer
     materials = _materials(job)
-    table = training_table(materials, job.space_group_number)
-    data = method.to_device(method.prepare(table, None, recipe, job.seed), device)
-    statistics = training_statistics(table.atomic_numbers, materials["volume_per_atom"].to_numpy())
+    seen, aside = split_materials(materials, recipe.validation_share)
+    table = training_table(seen, job.space_group_number)
+    validation = training_table(aside, job.space_group_number) if aside.num_rows else None
+    data = method.to_device(method.prepare(table, validation, recipe, job.seed), device)
+    statistics = training_statistics(table.atomic_numbers, seen["volume_per_atom"].to_numpy())
     trainer = _continued(device) or method.create(job.space_group_number, recipe, job.seed, device)
     while not trainer.finished:
         epoch_started, steps_before = time.time(), trainer.generator_steps
@@ -152,10 +154,10 @@ def _train(job: GroupJob) -> dict[str, Any]:
         terms |= accepted_shares(trainer.model(statistics), SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch))
         _report(job, trainer, statistics, terms)
     distributions = compare_distributions(
-        trainer.model(statistics), materials, SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch)
+        trainer.model(statistics), seen, SAMPLES_PER_EPOCH, evaluation_seed(job, trainer.epoch)
     )
     write_json(job.folder / DISTRIBUTIONS, distributions)
-    return {"generator_steps": trainer.generator_steps, "n_materials": len(table)}
+    return {"generator_steps": trainer.generator_steps, "n_materials": len(table), "n_validation": aside.num_rows}
 
 
 def evaluation_seed(job: GroupJob, epoch: int) -> np.random.SeedSequence:

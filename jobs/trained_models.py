@@ -12,12 +12,17 @@ from crystalforge.files import read_record
 from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
 from crystalforge.jobs.train_all import read_training_record
 
+BASELINES = ("donor", "swap")
+"""Recipes that are fitted to stand beside a model; they are drawn from only when asked for by name."""
+
 
 @dataclass(frozen=True)
 class TrainedModels:
     """The finished models of one training."""
 
     training_id: str
+    recipe: str
+    """Name of its recipe."""
     dataset_id: str
     folder: Path
     counts: dict[int, int]
@@ -52,22 +57,35 @@ class TrainedModels:
         return wanted
 
 
-def find_models(home: Home, training_id: str | None = None) -> TrainedModels:
+def known_models(home: Home) -> list[TrainedModels]:
+    """All trainings of the home folder, by identifier."""
+    return [_read(record.parent) for record in sorted(home.trainings.glob(f"*/{TRAINING_RECORD}"))]
+
+
+def find_models(home: Home, training_id: str | None = None, *, recipe: str | None = None) -> TrainedModels:
     """The models of a training; of the newest that has any by default.
+
+    Args:
+        home: where the trainings are.
+        training_id: which.
+        recipe: name of a recipe, to take the newest of; by default of any that is no baseline, if there is one.
 
     Raises:
         ModelNotFoundError: no such training, or none with a finished model.
     """
-    found = [_read(record.parent) for record in sorted(home.trainings.glob(f"*/{TRAINING_RECORD}"))]
+    found = known_models(home)
     known = ", ".join(models.training_id for models in found) or "none"
     if training_id is not None:
         found = [models for models in found if models.training_id == training_id]
         if not found:
             raise ModelNotFoundError(f"No training '{training_id}' in {home.trainings}: it has {known}.")
         return found[0]
-    finished = [models for models in found if models.records]
+    finished = [models for models in found if models.records and recipe in (None, models.recipe)]
     if not finished:
         raise ModelNotFoundError(f"No trained model in {home.trainings}. Run `platform train-all` first.")
+    if recipe is None:
+        # A baseline that was fitted for comparison must not take the place of the model that was trained.
+        finished = [models for models in finished if models.recipe not in BASELINES] or finished
     return max(finished, key=lambda models: max(record["finished_at"] for record in models.records.values()))
 
 
@@ -79,4 +97,4 @@ def _read(folder: Path) -> TrainedModels:
         path = folder / group_folder_name(number) / MODEL_RECORD
         if path.is_file():
             records[number] = read_record(path, ("checkpoint", "model_checksum", "finished_at"))
-    return TrainedModels(record["training_id"], record["dataset_id"], folder, counts, records)
+    return TrainedModels(record["training_id"], record["recipe"], record["dataset_id"], folder, counts, records)

@@ -125,7 +125,8 @@ class TrainingLog:
             return
         points = [(line["generator_steps"], line["time"], line["terms"]) for line in new.values()]
         summary = [
-            (step, time, {f"{term}/{key}": terms[term] for term in SUMMARY_TERMS}) for step, time, terms in points
+            (step, time, {f"{term}/{key}": terms[term] for term in SUMMARY_TERMS if term in terms})
+            for step, time, terms in points
         ]
         parent = self.runs["parent"]
         if self.tracker.log_metrics(run_id, points) and (not parent or self.tracker.log_metrics(parent, summary)):

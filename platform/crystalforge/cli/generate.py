@@ -9,7 +9,7 @@ import typer
 from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
-PLAN_CHOICES = ("count", "training", "space_groups", "balance", "seed", "shard_size", "min_contact_ratio")
+PLAN_CHOICES = ("count", "training", "recipe", "space_groups", "balance", "seed", "shard_size", "min_contact_ratio")
 BALANCES = ("training", "equal")
 
 
@@ -17,6 +17,10 @@ def generate(
     context: typer.Context,
     count: Annotated[int, typer.Option(help="Samples to draw, all space groups together.")] = 50_000,
     training: Annotated[str | None, typer.Option(help="Training, by identifier; the newest by default.")] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="The newest training of this recipe; the baselines donor and swap are fitted where needed."),
+    ] = None,
     space_groups: SpaceGroupsOption = None,
     balance: Annotated[
         str, typer.Option(help="training: as the crystals of the dataset; equal: as many of each.")
@@ -40,6 +44,8 @@ def generate(
       platform generate --count 50000
 
       platform generate --count 10000 --balance equal --seed 3
+
+      platform generate --recipe donor --count 10000
     """
     from crystalforge.cli.progress import progress
     from crystalforge.errors import UsageError
@@ -47,17 +53,20 @@ def generate(
     from crystalforge.home import Home
     from crystalforge.jobs.generate import generate as run
     from crystalforge.jobs.generate import load_plan, plan_generation
+    from crystalforge.jobs.recipe_models import models_of_recipe
     from crystalforge.jobs.trained_models import find_models
 
     if balance not in BALANCES:
         raise UsageError(f"--balance must be one of {', '.join(BALANCES)}, got '{balance}'.")
+    if training and recipe:
+        raise UsageError("--training names the training, --recipe takes the newest of a recipe: give one of them.")
     where = Home.locate(home)
     if resume:
         _refuse_choices(context)
         plan = load_plan(where, resume)
     else:
         plan = plan_generation(
-            find_models(where, training),
+            models_of_recipe(where, recipe, note) if recipe else find_models(where, training),
             count,
             seed=seed,
             balance=Balance(balance),

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def train_all(
     dataset: Annotated[str | None, typer.Option(help="Dataset, by name or identifier; the newest by default.")] = None,
-    recipe: Annotated[str, typer.Option(help="Recipe: quick, paper, or the path of a TOML file.")] = "quick",
+    recipe: Annotated[
+        str, typer.Option(help="Recipe: quick, paper, donor, swap, or the path of a TOML file.")
+    ] = "quick",
     space_groups: SpaceGroupsOption = None,
     steps: Annotated[int | None, typer.Option(help="Generator steps, in place of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides first weights, augmentation and draws.")] = 0,

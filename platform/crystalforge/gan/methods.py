@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crystalforge.gan.baselines import CopyModel, CopyTrainer
+from crystalforge.gan.forge.model import ForgeModel
+from crystalforge.gan.forge.training import ForgeTrainer
 from crystalforge.gan.model import Model
 from crystalforge.gan.paper_model import PaperModel
 from crystalforge.gan.paper_training import PaperTrainer
@@ -21,6 +24,9 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "paper": Method(PaperTrainer, PaperModel),
+    "forge": Method(ForgeTrainer, ForgeModel),
+    "donor": Method(CopyTrainer, CopyModel),
+    "swap": Method(CopyTrainer, CopyModel),
 }
 """By ``Recipe.method``."""
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from crystalforge.errors import RecipeError, StorageError
 from crystalforge.files import storage_errors
+from crystalforge.gan.copy_recipe import CopyRecipe
+from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.paper_recipe import PaperRecipe
 from crystalforge.gan.recipe_base import Recipe, hint, validated
 
@@ -20,6 +22,9 @@ __all__ = ["RECIPE_KINDS", "Recipe", "load_recipe", "recipe_from_values", "recip
 
 RECIPE_KINDS: dict[str, type[Recipe]] = {
     "paper": PaperRecipe,
+    "forge": ForgeRecipe,
+    "donor": CopyRecipe,
+    "swap": CopyRecipe,
 }
 """What a recipe of each method is made of."""
 
@@ -79,7 +84,7 @@ def _kind(values: dict[str, Any], origin: str) -> type[Recipe]:
     if isinstance(method, str) and method in RECIPE_KINDS:
         return RECIPE_KINDS[method]
     if method is None:
-        fault = "method: missing."
+        fault = f"method: missing. Expected one of {', '.join(known)}."
     else:
         fault = f"method = {method!r}: there is no such method.{hint(str(method), known)}"
-    raise RecipeError(f"The recipe {origin} does not fit:\n  {fault} Expected one of {', '.join(known)}.")
+    raise RecipeError(f"The recipe {origin} does not fit:\n  {fault}")

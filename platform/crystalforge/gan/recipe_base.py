@@ -39,6 +39,13 @@ class Merging(Part):
         return np.maximum(self.merge_ratio * 2 * radii, self.merge_floor_angstrom)
 
 
+class Validation(Part):
+    """Crystals that the training must not see, to judge it by them."""
+
+    share: Annotated[float, Field(ge=0, lt=1)]
+    """Of the formulas, chosen by their hash (``dataset.split``)."""
+
+
 class Recipe(Part, ABC):
     """Every choice of a model and its training; equal recipes have equal fingerprints.
 
@@ -66,6 +73,11 @@ class Recipe(Part, ABC):
     def validation_share(self) -> float:
         """Share of the crystals, chosen by formula, that the training must not see."""
         return 0.0
+
+    @property
+    def fitted_at_once(self) -> bool:
+        """Whether it is fitted in seconds, so that a command may do it without being asked."""
+        return False
 
     def values_with_steps(self, generator_steps: int) -> dict[str, Any]:
         """The recipe's values with another number of generator steps.
