@@ -41,9 +41,9 @@ class Generator(nn.Module):
         self.layers = perceptron(
             n_inputs, networks.generator_features, N_PARAMETERS + 1 + N_RATIOS, networks.leaky_slope
         )
-        last = self.layers[-1]
-        nn.init.normal_(last.weight, std=0.02)
-        nn.init.zeros_(last.bias)
+        *_, weight, bias = self.layers.parameters()
+        nn.init.normal_(weight, std=0.02)
+        nn.init.zeros_(bias)
 
     def forward(self, condition: Tensor, donor: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Corrections: of the parameters (n, 3, 3), of the log volume (n,), of the log ratios (n, 2)."""
