@@ -22,6 +22,7 @@ from crystalforge.gan.copy_recipe import CopyRecipe
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.donors import Donors, find_donors
 from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import prefixed, without_prefix
 from crystalforge.gan.training import Trainer, TrainingCrystals
 from crystalforge.gan.volume import VolumeModel
@@ -109,8 +110,8 @@ class CopyModel(Model):
             space_group_number, recipe, statistics, device, Fitted.from_tensors(space_group_number, recipe, tensors)
         )
 
-    def draw(self, n: int, seed: np.random.SeedSequence) -> RawSamples:
-        """Draw n compositions by the recipe's sampler and copy a structure for each."""
+    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:  # noqa: ARG002
+        """Draw n compositions by the recipe's sampler, by chance, and copy a structure for each."""
         drawn = self.fitted.sampler.draw(n, np.random.default_rng(seed), temperature=self.recipe.sampling.temperature)
         return self.structures_for(drawn.letters, drawn.atomic_numbers)
 

@@ -74,6 +74,9 @@ class ForgeSampling(Merging):
     """Kind of the sampler of Wyckoff letters and elements."""
     temperature: PositiveReal
     """Of the compositions: above 1 flatter, below 1 more of the likely."""
+    even: bool
+    """Whether a generation takes compositions at even places of their distribution, with fewer repetitions than by
+    chance."""
 
 
 class ForgeRecipe(Recipe):

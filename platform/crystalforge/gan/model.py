@@ -14,6 +14,7 @@ from torch import Tensor
 
 from crystalforge.gan.compositions import count_elements
 from crystalforge.gan.recipe_base import Recipe
+from crystalforge.gan.stretch import Stretch
 
 VOLUME_MARGIN = 1.5
 """Volumes per atom are accepted up to this factor beyond the range of the training crystals."""
@@ -69,8 +70,14 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def draw(self, n: int, seed: np.random.SeedSequence) -> RawSamples:
-        """Draw n samples in one batch; the same seed gives the same samples on the same kind of device."""
+    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:
+        """Draw n samples in one batch; the same seed gives the same samples on the same kind of device.
+
+        Args:
+            n: number of samples.
+            seed: decides the draw.
+            stretch: where they lie in a generation; None: nowhere, all is drawn by chance.
+        """
 
     @property
     def volume_window(self) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from crystalforge.gan.data import radius_table
 from crystalforge.gan.model import Model, RawSamples
 from crystalforge.gan.networks import Generator
 from crystalforge.gan.paper_recipe import PaperRecipe
+from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import load_weights
 
 
@@ -51,12 +52,13 @@ class PaperModel(Model):
         counts = self.statistics["element_counts"].cpu().numpy()
         return sample_compositions(self.recipe.sampling.compositions, counts, n, random)
 
-    def draw(self, n: int, seed: np.random.SeedSequence) -> RawSamples:
+    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:  # noqa: ARG002
         """Draw n samples; the same seed gives the same samples on the same kind of device.
 
         Args:
             n: number of samples, drawn in one batch.
             seed: decides elements and noise.
+            stretch: not used: the paper draws elements by chance.
         """
         random = np.random.default_rng(seed)
         atomic_numbers = self.draw_compositions(n, random)

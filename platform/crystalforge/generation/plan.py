@@ -12,6 +12,7 @@ import numpy as np
 
 from crystalforge.errors import UsageError
 from crystalforge.files import fingerprint
+from crystalforge.gan.stretch import Stretch
 from crystalforge.home import group_folder_name
 
 GENERATION_STREAM = 1
@@ -79,6 +80,11 @@ class GenerationPlan:
         """Seed of one shard: never the worker, never the clock."""
         entropy = [self.seed, shard.space_group_number, shard.number]
         return np.random.SeedSequence(entropy, spawn_key=(GENERATION_STREAM,))
+
+    def stretch(self, shard: Shard) -> Stretch:
+        """Where the shard lies among the samples of its space group."""
+        entropy = np.random.SeedSequence([self.seed, shard.space_group_number], spawn_key=(GENERATION_STREAM,))
+        return Stretch(shard.first_index, float(np.random.default_rng(entropy).random()))
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON."""

@@ -13,7 +13,7 @@ from crystalforge.crystals.contacts import pair_distances
 from crystalforge.dataset import TrainingTable, training_table
 from crystalforge.dataset.split import split_materials
 from crystalforge.gan.checkpoint import load_model, load_trainer, open_checkpoint, save_checkpoint
-from crystalforge.gan.forge.crystals import find_donors
+from crystalforge.gan.forge.crystals import find_donors, slot_orders
 from crystalforge.gan.forge.knowledge import MAX_RATIO, Structures
 from crystalforge.gan.forge.learning import ForgeData, structures_of
 from crystalforge.gan.forge.losses import contact_loss
@@ -53,11 +53,11 @@ def test_contacts_of_real_crystals_are_the_exact_ones(
 ) -> None:
     knowledge, crystals = data[number].knowledge, tables[number][0].crystals
     ratios = knowledge.contact_ratios(knowledge.suggested, structures_of(knowledge.known), 3)
-    assert ratios.shape == (len(crystals), 6, 3) and (ratios.diff(dim=2) >= 0).all()
-    radii = knowledge.radii[knowledge.known.atomic_numbers].numpy()
-    order = site_order(crystals.wyckoff_letter)
+    assert ratios.shape[1:] == (6, 3) and (ratios.diff(dim=2) >= 0).all()
+    n, order = len(crystals), site_order(crystals.wyckoff_letter)
+    radii = knowledge.radii[knowledge.known.atomic_numbers[:n]].numpy()
     exact = np.take_along_axis(pair_distances(crystals)[:, :3], order, axis=1) / (2 * radii)
-    np.testing.assert_allclose(ratios[:, :3, 0], np.minimum(exact, MAX_RATIO), rtol=1e-4)
+    np.testing.assert_allclose(ratios[:n, :3, 0], np.minimum(exact, MAX_RATIO), rtol=1e-4)
 
 
 @pytest.mark.parametrize("number", GROUPS)
@@ -65,12 +65,21 @@ def test_no_crystal_is_its_own_donor_and_all_share_the_template(data: dict[int, 
     known, donors = data[number].knowledge.known, data[number].donors
     rows = torch.arange(len(known))[:, None].expand_as(donors.index)[donors.exists]
     chosen = donors.index[donors.exists]
-    assert len(rows) > len(known) and (rows != chosen).all()
+    elements = known.atomic_numbers.sort(dim=1).values
+    assert len(rows) > len(known) and (elements[rows] != elements[chosen]).any(dim=1).all()
     assert (known.code[rows] == known.code[chosen]).all()
     nearest = find_donors(known, known.code, known.atomic_numbers, 1)
     assert (known.atomic_numbers[nearest.index[:, 0]] == known.atomic_numbers).all(), (
         "a known crystal is nearest itself"
     )
+
+
+def test_sites_of_equal_letters_stand_in_every_order() -> None:
+    code = torch.tensor([[97, 98, 99], [99, 99, 99], [97, 100, 100]])
+    rows, order = slot_orders(code)
+    assert torch.bincount(rows).tolist() == [1, 6, 2]
+    assert rows[:3].tolist() == [0, 1, 2] and (order[:3] == torch.arange(3)).all()
+    assert (code[rows[:, None], order] == code[rows]).all()
 
 
 def test_the_contact_loss_grows_with_the_overlap_and_is_zero_within_the_window() -> None:
@@ -146,7 +155,8 @@ def test_samples_stand_on_their_template_exactly(
     np.testing.assert_array_equal(drawn.lattice_parameters, again.lattice_parameters)
     merged, percolates = merge_samples(number, drawn, small_forge.sampling)
     assert not percolates.any()
-    composition = model.compositions.draw(64, np.random.default_rng(np.random.SeedSequence(1)))
+    random, temperature = np.random.default_rng(np.random.SeedSequence(1)), small_forge.sampling.temperature
+    composition = model.compositions.draw(64, random, temperature=temperature)
     assert (merged.atomic_numbers == composition.atomic_numbers).all()
     assert (merged.wyckoff_letter == composition.letters).mean() > 0.95, "few sites fall onto more special positions"
 

@@ -6,6 +6,7 @@ same. Everything of a crystal besides its elements: positions, free parameters, 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -46,6 +47,17 @@ class SlotCrystals:
         """The same on another device."""
         return SlotCrystals(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
+    def reordered(self, rows: Tensor, order: Tensor) -> SlotCrystals:
+        """The crystals at the rows (m,), each with its slots in another order (m, 3)."""
+        row = rows[:, None]
+        return SlotCrystals(
+            self.code[row, order],
+            self.atomic_numbers[row, order],
+            self.parameters[row, order],
+            self.log_volume[rows],
+            self.log_ratios[rows],
+        )
+
     def state(self) -> dict[str, Tensor]:
         """As named tensors, for a checkpoint."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -66,6 +78,19 @@ def slot_crystals(batch: CrystalBatch, log_volume: NDArray[np.float64]) -> SlotC
         log_volume=torch.as_tensor(log_volume, dtype=torch.float32),
         log_ratios=torch.as_tensor(np.log(edges[:, 1:] / edges[:, :1]), dtype=torch.float32),
     )
+
+
+def slot_orders(code: Tensor) -> tuple[Tensor, Tensor]:
+    """Self-augmentation: every order of the sites that keeps the letters ascending, of crystals (n, 3).
+
+    Sites of equal letters may change roles: which of three 4c sites an element takes is not known beforehand.
+
+    Returns:
+        Row (m,) of the crystal and order (m, 3) of its slots; the n crystals as they are come first.
+    """
+    orders = torch.tensor(list(itertools.permutations(range(3))), device=code.device)
+    fits = [(code[:, order] == code).all(dim=1).nonzero()[:, 0] for order in orders]
+    return torch.cat(fits), torch.cat([order.expand(len(rows), 3) for order, rows in zip(orders, fits, strict=True)])
 
 
 def letter_codes(letters: NDArray[np.str_]) -> NDArray[np.int64]:
@@ -104,7 +129,8 @@ def find_donors(
         distance += table[atomic_numbers[:, slot, None], known.atomic_numbers[None, :, slot]]
     same_template = (code[:, None] == known.code[None]).all(dim=2)
     if leave_out_same:
-        same_template &= ~(atomic_numbers[:, None] == known.atomic_numbers[None]).all(dim=2)
+        elements, known_elements = (numbers.sort(dim=1).values for numbers in (atomic_numbers, known.atomic_numbers))
+        same_template &= ~(elements[:, None] == known_elements[None]).all(dim=2)
     distance = torch.where(same_template, distance, _NO_DONOR)
     nearest = distance.topk(min(n_donors, len(known)), dim=1, largest=False)
     return Donors(nearest.indices, nearest.values < _NO_DONOR)

@@ -66,7 +66,7 @@ class Knowledge:
 
     Attributes:
         space_group_number: 1 to 230.
-        known: the training crystals.
+        known: the training crystals, sites of equal letters in every order (``slot_orders``).
         suggested: their compositions with the cells that the others suggest (leave one out).
         scale: (3,) spread of the errors of the suggested log volume and log ratios.
         contact_window: (2,) 5 % and 95 % of the least contact ratios of the training crystals.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.composition import volumes_per_atom
 from crystalforge.gan.compositions import CompositionSampler
 from crystalforge.gan.compositions import fit as fit_compositions
-from crystalforge.gan.forge.crystals import Donors, SlotCrystals, find_donors, slot_crystals
+from crystalforge.gan.forge.crystals import Donors, SlotCrystals, find_donors, slot_crystals, slot_orders
 from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.volume import VolumeModel, site_order
@@ -60,9 +60,11 @@ def _moved(donors: Donors, device: torch.device | str) -> Donors:
 
 
 def learn(crystals: CrystalBatch, nearest_contacts: int) -> Knowledge:
-    """Knowledge of one space group from its training crystals in their canonical setting."""
+    """Knowledge of one space group from its training crystals in their canonical setting, self-augmented."""
     volumes = volumes_per_atom(crystals)
-    known = slot_crystals(crystals, np.log(volumes))
+    plain = slot_crystals(crystals, np.log(volumes))
+    rows, order = slot_orders(plain.code)
+    known = plain.reordered(rows, order)
     model = VolumeModel.fit(
         crystals.wyckoff_letter,
         crystals.atomic_numbers,
@@ -70,13 +72,13 @@ def learn(crystals: CrystalBatch, nearest_contacts: int) -> Knowledge:
         volumes,
         crystals.lattice_parameters[:, :3],
     )
-    left_out = model.leave_one_out.float()
+    left_out = model.leave_one_out.float()[rows]
     suggested = Composition(known.code, known.atomic_numbers, left_out[:, 0], left_out[:, 1:])
     scale = model.spread.float().clamp_min(LEAST_SCALE)
-    plain = Knowledge(int(crystals.space_group_number[0]), known, suggested, scale, torch.zeros(2), model)
-    least = plain.contact_ratios(suggested, structures_of(known), nearest_contacts)[..., 0].amin(dim=1)
+    unjudged = Knowledge(int(crystals.space_group_number[0]), known, suggested, scale, torch.zeros(2), model)
+    least = unjudged.contact_ratios(suggested, structures_of(known), nearest_contacts)[: len(plain), :, 0].amin(dim=1)
     window = torch.quantile(least, torch.tensor(WINDOW))
-    return Knowledge(plain.space_group_number, known, suggested, scale, window, model)
+    return replace(unjudged, contact_window=window)
 
 
 def structures_of(crystals: SlotCrystals) -> Structures:

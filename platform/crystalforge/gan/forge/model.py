@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crystalforge.gan.compositions import CompositionSampler
+from crystalforge.gan.compositions import CompositionSampler, even_places
 from crystalforge.gan.compositions import from_state as compositions_from_state
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.forge.crystals import find_donors
@@ -18,6 +18,7 @@ from crystalforge.gan.forge.knowledge import Knowledge
 from crystalforge.gan.forge.networks import Critic, Generator
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import load_weights, without_prefix
 from crystalforge.gan.volume import site_order
 
@@ -62,32 +63,35 @@ class ForgeModel(Model):
             compositions,
         )
 
-    def draw(self, n: int, seed: np.random.SeedSequence) -> RawSamples:
+    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:
         """Draw n samples; the same seed gives the same samples on the same kind of device.
 
         Args:
             n: number of samples.
-            seed: decides compositions and noise.
+            seed: decides noise, and compositions if they are drawn by chance.
+            stretch: where they lie in a generation, if compositions are to be spread evenly over it.
         """
-        random = np.random.default_rng(seed)
-        drawn = self.compositions.draw(n, random, temperature=self.recipe.sampling.temperature)
+        random, sampling = np.random.default_rng(seed), self.recipe.sampling
+        places = even_places(n, stretch.first_index, stretch.offset) if stretch and sampling.even else None
+        drawn = self.compositions.draw(n, random, temperature=sampling.temperature, places=places)
         return self.structures_for(drawn.letters, drawn.atomic_numbers, random)
 
     def structures_for(
-        self, letters: NDArray[np.str_], atomic_numbers: NDArray[np.int64], random: np.random.Generator
+        self, letters: NDArray[np.str_], atomic_numbers: NDArray[np.int64], random: np.random.Generator | None = None
     ) -> RawSamples:
         """Crystals of given templates and compositions.
 
         Args:
             letters: (n, 3) Wyckoff letters of the sites, of templates that the training crystals have.
             atomic_numbers: (n, 3), in the canonical order of elements.
-            random: decides the noise.
+            random: decides the noise; None: none, the middle of what would be drawn.
 
         Returns:
             n raw samples, sites in the order given.
         """
         n_candidates, noise_size = self.recipe.donors.n_candidates, self.recipe.networks.noise_size
-        noise = random.standard_normal((len(letters), n_candidates, noise_size), dtype=np.float32)
+        shape = (len(letters), n_candidates, noise_size)
+        noise = np.zeros(shape, np.float32) if random is None else random.standard_normal(shape, dtype=np.float32)
         parts = [slice(start, start + AT_ONCE) for start in range(0, len(letters), AT_ONCE)] or [slice(0, 0)]
         made = [self._make(letters[part], atomic_numbers[part], noise[part]) for part in parts]
         frac_coords, edges = (np.concatenate(pieces) for pieces in zip(*made, strict=True))
