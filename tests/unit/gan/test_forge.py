@@ -14,6 +14,7 @@ from crystalforge.dataset import TrainingTable, training_table
 from crystalforge.dataset.split import split_materials
 from crystalforge.gan.checkpoint import load_model, load_trainer, open_checkpoint, save_checkpoint
 from crystalforge.gan.forge.crystals import find_donors, slot_orders
+from crystalforge.gan.forge.drawing import generate, widened
 from crystalforge.gan.forge.knowledge import MAX_RATIO, Structures
 from crystalforge.gan.forge.learning import ForgeData, structures_of
 from crystalforge.gan.forge.losses import contact_loss
@@ -83,7 +84,7 @@ def test_sites_of_equal_letters_stand_in_every_order() -> None:
 
 
 def test_the_contact_loss_grows_with_the_overlap_and_is_zero_within_the_window() -> None:
-    window = torch.tensor([0.9, 1.1])
+    window = torch.tensor([0.8, 0.9, 1.1])
     ratios = torch.tensor([0.2, 0.5, 0.8, 1.0, 1.3], requires_grad=True)
     losses = torch.stack([contact_loss(ratio.expand(1, 6, 1), window) for ratio in ratios])
     gradient = torch.autograd.grad(losses.sum(), ratios)[0]
@@ -94,13 +95,24 @@ def test_the_contact_loss_grows_with_the_overlap_and_is_zero_within_the_window()
 def test_an_untrained_generator_gives_the_donor_with_the_suggested_cell(
     data: dict[int, ForgeData], small_forge: Recipe
 ) -> None:
-    from crystalforge.gan.forge.drawing import generate
-
     trainer, knowledge = ForgeTrainer.create(62, small_forge, seed=0), data[62].knowledge
     donor = data[62].donors.index[:, 0]
     made = generate(knowledge, trainer.generator, knowledge.suggested, donor, torch.zeros(len(donor), 8))
     assert (made.parameters - knowledge.known.parameters[donor]).abs().max() < 0.05
     assert (made.log_volume - knowledge.suggested.log_volume).abs().max() < 0.05
+
+
+def test_overlapping_crystals_are_widened_to_the_floor_and_others_left(data: dict[int, ForgeData]) -> None:
+    knowledge = data[164].knowledge
+    real, composition = structures_of(knowledge.known), knowledge.suggested
+    tight = Structures(real.parameters, real.log_volume - 0.3, real.log_ratios)
+    made = widened(knowledge, composition, tight)
+    before, after = (knowledge.contact_ratios(composition, s, 1)[..., 0].amin(dim=1) for s in (tight, made))
+    floor = knowledge.contact_window[0]
+    low = before < floor
+    assert low.any() and not low.all()
+    torch.testing.assert_close(after[low], floor.expand(int(low.sum())), rtol=1e-4, atol=0)
+    assert torch.equal(made.log_volume[~low], tight.log_volume[~low])
 
 
 def _trained(data: ForgeData, recipe: Recipe, number: int) -> ForgeTrainer:

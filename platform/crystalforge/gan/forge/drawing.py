@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import relu
 
 from crystalforge.gan.forge.crystals import Donors
 from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
@@ -39,6 +40,23 @@ def generate(
     )
 
 
+MOST_WIDENING = 0.5
+"""Largest increase of the log volume per atom by ``widened``."""
+OVERLAP_COST = 100.0
+"""Of a unit of contact ratio below the floor, in the critic's score: far above any difference of two scores."""
+
+
+def widened(knowledge: Knowledge, composition: Composition, made: Structures) -> Structures:
+    """The crystals, cells widened where atoms are closer than in 99 % of the training crystals.
+
+    The step down the contact loss along the volume that reaches the floor: contacts grow as the cube root of it. What
+    would need more than ``MOST_WIDENING`` gets that, and is left to the checks.
+    """
+    least = knowledge.contact_ratios(composition, made, 1)[..., 0].amin(dim=1)
+    step = 3 * (knowledge.contact_window[0] / least).log()
+    return Structures(made.parameters, made.log_volume + step.clamp(0.0, MOST_WIDENING), made.log_ratios)
+
+
 def best_of_candidates(
     knowledge: Knowledge,
     generator: Generator,
@@ -48,7 +66,7 @@ def best_of_candidates(
     noise: Tensor,
     nearest_contacts: int,
 ) -> Structures:
-    """For each composition the candidate that the critic scores highest.
+    """For each composition the candidate that the critic scores highest; overlapping ones come last, and are widened.
 
     Args:
         knowledge: of the space group.
@@ -65,7 +83,8 @@ def best_of_candidates(
     for candidate in range(donors.index.shape[1]):
         made = generate(knowledge, generator, composition, donors.index[:, candidate], noise[:, candidate])
         ratios = knowledge.contact_ratios(composition, made, nearest_contacts)
-        score = critic(condition, knowledge.features(composition, made, ratios))
+        overlap = relu(knowledge.contact_window[0] - ratios[..., 0].amin(dim=1))
+        score = critic(condition, knowledge.features(composition, made, ratios)) - OVERLAP_COST * overlap
         score = torch.where(donors.exists[:, candidate], score, -torch.inf)
         if best is None:
             best, best_score = made, score
@@ -79,4 +98,4 @@ def best_of_candidates(
         )
     if best is None:
         raise ValueError("best_of_candidates: expected at least one candidate of each composition, got none.")
-    return best
+    return widened(knowledge, composition, best)

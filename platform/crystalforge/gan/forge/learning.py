@@ -17,8 +17,9 @@ from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.volume import VolumeModel, site_order
 
-WINDOW = (0.05, 0.95)
-"""Quantiles of the training crystals' least contact ratios between which the physics loss is 0."""
+WINDOW = (0.01, 0.05, 0.95)
+"""Quantiles of the training crystals' least contact ratios: below the first a sample is widened, between the other two
+the physics loss is 0."""
 LEAST_SCALE = 0.01
 """Spread of a cell's suggestion below which it is taken as this."""
 
@@ -75,7 +76,7 @@ def learn(crystals: CrystalBatch, nearest_contacts: int) -> Knowledge:
     left_out = model.leave_one_out.float()[rows]
     suggested = Composition(known.code, known.atomic_numbers, left_out[:, 0], left_out[:, 1:])
     scale = model.spread.float().clamp_min(LEAST_SCALE)
-    unjudged = Knowledge(int(crystals.space_group_number[0]), known, suggested, scale, torch.zeros(2), model)
+    unjudged = Knowledge(int(crystals.space_group_number[0]), known, suggested, scale, torch.zeros(len(WINDOW)), model)
     least = unjudged.contact_ratios(suggested, structures_of(known), nearest_contacts)[: len(plain), :, 0].amin(dim=1)
     window = torch.quantile(least, torch.tensor(WINDOW))
     return replace(unjudged, contact_window=window)
