@@ -41,7 +41,7 @@ install-dev: $(VENV)/.installed-dev
 demo: export CRYSTALFORGE_HOME := $(DEMO_HOME)
 demo: $(VENV)/.installed
 	$(PLATFORM) dataset build bundled
-	$(PLATFORM) train-all --recipe quick --dataset bundled
+	$(PLATFORM) train-all --dataset bundled
 	$(PLATFORM) generate --count $(COUNT)
 	$(PLATFORM) sql "SELECT space_group_number, count(*) AS candidates, round(avg(density), 2) AS mean_density, \
 	  round(median(min_contact_ratio), 3) AS median_contact, arg_min(formula, abs(min_contact_ratio - 1)) AS example \

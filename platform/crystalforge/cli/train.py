@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def train_all(
     dataset: Annotated[str | None, typer.Option(help="Dataset, by name or identifier; the newest by default.")] = None,
     recipe: Annotated[
-        str, typer.Option(help="Recipe: quick, paper, donor, swap, or the path of a TOML file.")
-    ] = "quick",
+        str, typer.Option(help="Recipe: forge, paper, quick, donor, swap, or the path of a TOML file.")
+    ] = "forge",
     space_groups: SpaceGroupsOption = None,
     steps: Annotated[int | None, typer.Option(help="Generator steps, in place of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides first weights, augmentation and draws.")] = 0,
