@@ -47,7 +47,7 @@ OVERLAP_COST = 100.0
 
 
 def widened(knowledge: Knowledge, composition: Composition, made: Structures) -> Structures:
-    """The crystals, cells widened where atoms are closer than in 99 % of the training crystals.
+    """The crystals, cells widened where atoms are closer than the floor of ``contact_window``.
 
     The step down the contact loss along the volume that reaches the floor: contacts grow as the cube root of it. What
     would need more than ``MOST_WIDENING`` gets that, and is left to the checks.

@@ -69,7 +69,7 @@ class Knowledge:
         known: the training crystals, sites of equal letters in every order (``slot_orders``).
         suggested: their compositions with the cells that the others suggest (leave one out).
         scale: (3,) spread of the errors of the suggested log volume and log ratios.
-        contact_window: (3,) 1 %, 5 % and 95 % of the least contact ratios of the training crystals.
+        contact_window: (3,) least contact ratio that is not widened; 5 % and 95 % of the training crystals' ratios.
         volumes: suggests cells for other compositions.
     """
 

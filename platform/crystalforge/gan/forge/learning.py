@@ -17,9 +17,10 @@ from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.volume import VolumeModel, site_order
 
-WINDOW = (0.01, 0.05, 0.95)
-"""Quantiles of the training crystals' least contact ratios: below the first a sample is widened, between the other two
-the physics loss is 0."""
+FLOOR_QUANTILE, WINDOW = 0.01, (0.05, 0.95)
+"""Quantiles of the training crystals' least contact ratios: between the window's the physics loss is 0."""
+ACCEPTED_CONTACT = 0.76
+"""A contact ratio just above the floor at which generations accept a crystal."""
 LEAST_SCALE = 0.01
 """Spread of a cell's suggestion below which it is taken as this."""
 
@@ -76,10 +77,12 @@ def learn(crystals: CrystalBatch, nearest_contacts: int) -> Knowledge:
     left_out = model.leave_one_out.float()[rows]
     suggested = Composition(known.code, known.atomic_numbers, left_out[:, 0], left_out[:, 1:])
     scale = model.spread.float().clamp_min(LEAST_SCALE)
-    unjudged = Knowledge(int(crystals.space_group_number[0]), known, suggested, scale, torch.zeros(len(WINDOW)), model)
+    unjudged = Knowledge(int(crystals.space_group_number[0]), known, suggested, scale, torch.zeros(3), model)
     least = unjudged.contact_ratios(suggested, structures_of(known), nearest_contacts)[: len(plain), :, 0].amin(dim=1)
-    window = torch.quantile(least, torch.tensor(WINDOW))
-    return replace(unjudged, contact_window=window)
+    rare, low, high = torch.quantile(least, torch.tensor([FLOOR_QUANTILE, *WINDOW]))
+    # Below the floor a sample is widened: where 1 in 100 real crystals is, or up to 5 in 100 to be accepted.
+    floor = torch.maximum(rare, low.clamp_max(ACCEPTED_CONTACT))
+    return replace(unjudged, contact_window=torch.stack([floor, low, high]))
 
 
 def structures_of(crystals: SlotCrystals) -> Structures:

@@ -22,7 +22,7 @@ def contact_loss(contact_ratios: Tensor, window: Tensor) -> Tensor:
 
     Args:
         contact_ratios: (n, 6, n_nearest) ascending.
-        window: (3,) of which the last two are the least and greatest ratio that cost nothing.
+        window: (3,) as ``Knowledge.contact_window``.
     """
     least = contact_ratios[..., 0].amin(dim=1)
     return (relu(window[1] - least) ** 2 + relu(least - window[2]) ** 2).mean()
