@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crystalforge.gan.recipe_base import Merging, Part, Positive, PositiveReal, Recipe, Weight
+from crystalforge.gan.adversarial_recipe import AdversarialRecipe, Optimisation
+from crystalforge.gan.recipe_base import Merging, Part, Positive, PositiveReal, Weight
 
 
 class ForgeNetworks(Part):
@@ -54,17 +55,11 @@ class ForgePhysics(Part):
     """Error of the free parameters, given the elements; robust, because a template can have several minima."""
 
 
-class ForgeOptimisation(Part):
+class ForgeOptimisation(Optimisation):
     """Optimisers and length of the training."""
 
-    critic_learning_rate: PositiveReal
-    generator_learning_rate: PositiveReal
-    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
     average_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay per step of the moving average of the generator that samples are drawn from; 0: the last one."""
-    batch_size: Annotated[int, Field(ge=2)]
-    generator_steps: Positive
-    steps_per_epoch: Positive
 
 
 class ForgeSampling(Merging):
@@ -79,7 +74,7 @@ class ForgeSampling(Merging):
     chance."""
 
 
-class ForgeRecipe(Recipe):
+class ForgeRecipe(AdversarialRecipe):
     """Every choice of a model of method ``forge`` and its training."""
 
     method: Literal["forge"]
@@ -93,17 +88,6 @@ class ForgeRecipe(Recipe):
     """Share of the crystals, chosen by formula, that is set aside to choose the best epoch."""
 
     @property
-    def total_steps(self) -> int:
-        """Generator steps in all."""
-        return self.optimisation.generator_steps
-
-    @property
     def validation_share(self) -> float:
         """Share of the crystals, chosen by formula, that the training must not see."""
         return self.validation
-
-    def values_with_steps(self, generator_steps: int) -> dict[str, Any]:
-        """The recipe's values with another number of generator steps."""
-        values = self.model_dump()
-        values["optimisation"]["generator_steps"] = generator_steps
-        return values

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crystalforge.gan.recipe_base import Merging, Part, Positive, PositiveReal, Real, Recipe, Weight
+from crystalforge.gan.adversarial_recipe import AdversarialRecipe, Optimisation
+from crystalforge.gan.recipe_base import Merging, Part, Positive, PositiveReal, Real, Weight
 
 
 class Networks(Part):
@@ -65,20 +66,10 @@ class Physics(Part):
     lambda_abc: Weight
 
 
-class Optimisation(Part):
-    """Optimisers and length of the training."""
+class PaperOptimisation(Optimisation):
+    """Optimisers and length of the training; each generator step comes with critic steps and one physics step."""
 
-    critic_learning_rate: PositiveReal
-    generator_learning_rate: PositiveReal
     physics_learning_rate: PositiveReal
-    betas: Annotated[list[Annotated[float, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)]
-    """Adam's β1 and β2."""
-    batch_size: Annotated[int, Field(ge=2)]
-    """Crystals in a minibatch."""
-    generator_steps: Positive
-    """Generator steps in all; each comes with `critic_steps` critic steps and one physics step."""
-    steps_per_epoch: Positive
-    """Generator steps between two reports and checkpoints."""
 
 
 class Sampling(Merging):
@@ -88,7 +79,7 @@ class Sampling(Merging):
     """`uniform`: any three elements of the space group's crystals; `marginals`: each by its frequency at its site."""
 
 
-class PaperRecipe(Recipe):
+class PaperRecipe(AdversarialRecipe):
     """Every choice of a model of method ``paper`` and its training."""
 
     method: Literal["paper"]
@@ -96,21 +87,10 @@ class PaperRecipe(Recipe):
     augmentation: Augmentation
     wasserstein: Wasserstein
     physics: Physics
-    optimisation: Optimisation
+    optimisation: PaperOptimisation
     sampling: Sampling
-
-    @property
-    def total_steps(self) -> int:
-        """Generator steps in all."""
-        return self.optimisation.generator_steps
 
     @property
     def n_epochs(self) -> int:
         """Number of reports, the last one perhaps short."""
         return -(-self.optimisation.generator_steps // self.optimisation.steps_per_epoch)
-
-    def values_with_steps(self, generator_steps: int) -> dict[str, Any]:
-        """The recipe's values with another number of generator steps."""
-        values = self.model_dump()
-        values["optimisation"]["generator_steps"] = generator_steps
-        return values

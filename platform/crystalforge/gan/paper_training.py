@@ -5,13 +5,12 @@ One epoch is ``steps_per_epoch`` generator steps. Its random numbers come from (
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from crystalforge.errors import DivergedError
+from crystalforge.gan.adversarial_training import AdversarialTrainer, adam
 from crystalforge.gan.data import Minibatch, TrainingData, training_data
 from crystalforge.gan.losses import critic_loss, generator_loss, gradient_penalty, physics_losses
 from crystalforge.gan.networks import Critic, Generator
@@ -21,9 +20,7 @@ from crystalforge.gan.representation import crystal_tensor
 from crystalforge.gan.tensors import load_weights, optimiser_tensors, prefixed, restore_optimiser
 from crystalforge.gan.training import (
     AUGMENTATION_STREAM,
-    EPOCH_STREAM,
     NETWORK_STREAM,
-    Trainer,
     TrainingCrystals,
     seed_stream,
     torch_seed,
@@ -31,7 +28,7 @@ from crystalforge.gan.training import (
 
 
 @dataclass
-class PaperTrainer(Trainer[PaperRecipe, TrainingData]):
+class PaperTrainer(AdversarialTrainer[PaperRecipe, TrainingData]):
     """Networks and optimisers of one space group, and how far they have come."""
 
     space_group_number: int
@@ -61,15 +58,10 @@ class PaperTrainer(Trainer[PaperRecipe, TrainingData]):
     ) -> PaperTrainer:
         """A trainer of given networks, with fresh optimisers."""
         rates = recipe.optimisation
-        beta_1, beta_2 = rates.betas
-
-        def adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-            return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(beta_1, beta_2))
-
         optimisers = {
-            "critic": adam(critic, rates.critic_learning_rate),
-            "generator": adam(generator, rates.generator_learning_rate),
-            "physics": adam(generator, rates.physics_learning_rate),
+            "critic": adam(critic, rates.critic_learning_rate, rates),
+            "generator": adam(generator, rates.generator_learning_rate, rates),
+            "physics": adam(generator, rates.physics_learning_rate, rates),
         }
         return cls(space_group_number, recipe, seed, generator, critic, optimisers)
 
@@ -132,42 +124,6 @@ class PaperTrainer(Trainer[PaperRecipe, TrainingData]):
         """Crystals that pass the networks in one generator step with its critic and physics steps."""
         return self.recipe.optimisation.batch_size * (self.recipe.wasserstein.critic_steps + 2)
 
-    def train_epoch(self, data: TrainingData) -> dict[str, float]:
-        """Train one epoch.
-
-        Returns:
-            The mean of every loss term over the epoch.
-
-        Raises:
-            DivergedError: a term is infinite or not a number; the networks are then unfit and not to be saved.
-        """
-        optimisation = self.recipe.optimisation
-        n_steps = min(optimisation.steps_per_epoch, optimisation.generator_steps - self.generator_steps)
-        device = data.lattice_parameters.device
-        stream = seed_stream(self.seed, self.space_group_number, EPOCH_STREAM, self.epoch)
-        random = torch.Generator(device).manual_seed(torch_seed(stream))
-        self.generator.train()
-        totals: dict[str, Tensor] = {}
-        for _ in range(n_steps):
-            for name, value in self._step(data, random).items():
-                totals[name] = totals.get(name, torch.zeros((), device=device)) + value
-        means = {name: float(total) / n_steps for name, total in totals.items()}
-        self._check(means)
-        self.epoch += 1
-        self.generator_steps += n_steps
-        return means
-
-    def _check(self, means: dict[str, float]) -> None:
-        if all(math.isfinite(value) for value in means.values()):
-            return
-        terms = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-        raise DivergedError(
-            f"The training of space group {self.space_group_number} diverged between generator steps "
-            f"{self.generator_steps} and {self.generator_steps + self.recipe.optimisation.steps_per_epoch}: expected "
-            f"finite losses, got {terms}. Its last good checkpoint is kept. Lower the learning rates or raise "
-            "the gradient penalty in the recipe."
-        )
-
     def _step(self, data: TrainingData, random: torch.Generator) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
         for _ in range(self.recipe.wasserstein.critic_steps):
@@ -184,12 +140,6 @@ class PaperTrainer(Trainer[PaperRecipe, TrainingData]):
             len(batch.properties), self.generator.noise_size, generator=random, device=batch.properties.device
         )
         return self.generator(noise, batch.properties)
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
 
     def _critic_step(self, batch: Minibatch, random: torch.Generator) -> dict[str, Tensor]:
         with torch.no_grad():

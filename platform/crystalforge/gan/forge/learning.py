@@ -32,14 +32,12 @@ class ForgeData:
     Attributes:
         knowledge: of the training crystals.
         compositions: sampler fitted to the training crystals.
-        real: the training crystals' structures.
         donors: of each training crystal, others than itself.
         validation: compositions set aside, with their structures and donors; None where nothing was.
     """
 
     knowledge: Knowledge
     compositions: CompositionSampler
-    real: Structures
     donors: Donors
     validation: tuple[Composition, Structures, Donors] | None
 
@@ -53,8 +51,7 @@ class ForgeData:
                 Structures(*(value.to(device) for value in vars(real).values())),
                 _moved(donors, device),
             )
-        real = Structures(*(value.to(device) for value in vars(self.real).values()))
-        return ForgeData(self.knowledge.to(device), self.compositions, real, _moved(self.donors, device), validation)
+        return ForgeData(self.knowledge.to(device), self.compositions, _moved(self.donors, device), validation)
 
 
 def _moved(donors: Donors, device: torch.device | str) -> Donors:
@@ -103,7 +100,7 @@ def forge_data(training: CrystalBatch, validation: CrystalBatch | None, recipe: 
     )
     known = knowledge.known
     donors = find_donors(known, known.code, known.atomic_numbers, recipe.donors.n_donors, leave_out_same=True)
-    return ForgeData(knowledge, compositions, structures_of(known), donors, _set_aside(knowledge, validation, recipe))
+    return ForgeData(knowledge, compositions, donors, _set_aside(knowledge, validation, recipe))
 
 
 def _set_aside(

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from crystalforge.errors import DivergedError
+from crystalforge.gan.adversarial_training import AdversarialTrainer, adam
 from crystalforge.gan.forge.drawing import best_of_candidates, generate
 from crystalforge.gan.forge.knowledge import Composition, Structures
 from crystalforge.gan.forge.learning import ForgeData, forge_data
@@ -24,9 +24,7 @@ from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.losses import critic_loss, generator_loss
 from crystalforge.gan.tensors import load_weights, optimiser_tensors, prefixed, restore_optimiser
 from crystalforge.gan.training import (
-    EPOCH_STREAM,
     NETWORK_STREAM,
-    Trainer,
     TrainingCrystals,
     seed_stream,
     torch_seed,
@@ -35,7 +33,7 @@ from crystalforge.symmetry import space_group
 
 
 @dataclass
-class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
+class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
     """Networks and optimisers of one space group, and how far they have come."""
 
     space_group_number: int
@@ -71,14 +69,9 @@ class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
     ) -> ForgeTrainer:
         """A trainer of given networks, with fresh optimisers."""
         rates = recipe.optimisation
-        beta_1, beta_2 = rates.betas
-
-        def adam(network: nn.Module, learning_rate: float) -> torch.optim.Adam:
-            return torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(beta_1, beta_2))
-
         optimisers = {
-            "critic": adam(critic, rates.critic_learning_rate),
-            "generator": adam(generator, rates.generator_learning_rate),
+            "critic": adam(critic, rates.critic_learning_rate, rates),
+            "generator": adam(generator, rates.generator_learning_rate, rates),
         }
         average = copy.deepcopy(generator).requires_grad_(False)
         return cls(space_group_number, recipe, seed, generator, critic, average, optimisers, {})
@@ -135,43 +128,12 @@ class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
         device = next(self.generator.parameters()).device
         return ForgeModel.from_tensors(self.space_group_number, self.recipe, self.model_tensors(), statistics, device)
 
-    def train_epoch(self, data: ForgeData) -> dict[str, float]:
-        """Train one epoch and look at the validation part.
-
-        Returns:
-            The mean of every loss term over the epoch, and the figures of the validation part.
-
-        Raises:
-            DivergedError: a term is infinite or not a number; the networks are then unfit and not to be saved.
-        """
-        optimisation = self.recipe.optimisation
-        n_steps = min(optimisation.steps_per_epoch, optimisation.generator_steps - self.generator_steps)
-        device = data.knowledge.device
-        stream = seed_stream(self.seed, self.space_group_number, EPOCH_STREAM, self.epoch)
-        random = torch.Generator(device).manual_seed(torch_seed(stream))
-        totals: dict[str, Tensor] = {}
-        for _ in range(n_steps):
-            for name, value in self._step(data, random).items():
-                totals[name] = totals.get(name, torch.zeros((), device=device)) + value
-        means = {name: float(total) / n_steps for name, total in totals.items()}
-        self._check(means)
-        self.epoch += 1
-        self.generator_steps += n_steps
+    def _finish_epoch(self, data: ForgeData) -> dict[str, float]:
+        """Keep what was learned besides the networks, and look at the validation part."""
         self.learned = prefixed("knowledge", data.knowledge.state()) | prefixed(
             "compositions", data.compositions.state()
         )
-        return means | self._keep_if_best(data)
-
-    def _check(self, means: dict[str, float]) -> None:
-        if all(math.isfinite(value) for value in means.values()):
-            return
-        terms = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-        raise DivergedError(
-            f"The training of space group {self.space_group_number} diverged between generator steps "
-            f"{self.generator_steps} and {self.generator_steps + self.recipe.optimisation.steps_per_epoch}: expected "
-            f"finite losses, got {terms}. Its last good checkpoint is kept. Lower the learning rates or raise "
-            "the gradient penalty in the recipe."
-        )
+        return self._keep_if_best(data)
 
     def _keep_if_best(self, data: ForgeData) -> dict[str, float]:
         """Figures of the validation part; the networks are kept if no epoch was better, or there is nothing to ask."""
@@ -202,16 +164,16 @@ class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
         self._average()
         return terms
 
-    def _draw(self, data: ForgeData, random: torch.Generator) -> tuple[Tensor, Composition, Structures, Tensor]:
-        """Rows of a minibatch of real crystals, their compositions, their structures and a donor of each."""
-        n, device = self.recipe.optimisation.batch_size, data.knowledge.device
-        rows = torch.randint(len(data.knowledge.known), (n,), generator=random, device=device)
+    def _draw(self, data: ForgeData, random: torch.Generator) -> tuple[Composition, Structures, Tensor]:
+        """Compositions and structures of a minibatch of real crystals, and a donor of each."""
+        n, device, known = self.recipe.optimisation.batch_size, data.knowledge.device, data.knowledge.known
+        rows = torch.randint(len(known), (n,), generator=random, device=device)
         n_donors = data.donors.exists[rows].sum(dim=1)
         chosen = (torch.rand(n, generator=random, device=device) * n_donors).long()
         # A crystal that is alone in its template is its own donor.
         donor = torch.where(n_donors > 0, data.donors.index[rows, chosen], rows)
-        real = Structures(data.real.parameters[rows], data.real.log_volume[rows], data.real.log_ratios[rows])
-        return rows, data.knowledge.suggested.take(rows), real, donor
+        real = Structures(known.parameters[rows], known.log_volume[rows], known.log_ratios[rows])
+        return data.knowledge.suggested.take(rows), real, donor
 
     def _fake(self, data: ForgeData, composition: Composition, donor: Tensor, random: torch.Generator) -> Structures:
         noise = torch.randn(len(donor), self.generator.noise_size, generator=random, device=donor.device)
@@ -223,7 +185,7 @@ class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
         return data.knowledge.features(composition, structures, ratios), ratios
 
     def _critic_step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
-        _, composition, real, donor = self._draw(data, random)
+        composition, real, donor = self._draw(data, random)
         condition = data.knowledge.condition(composition)
         with torch.no_grad():
             fake_features, _ = self._features(data, composition, self._fake(data, composition, donor, random))
@@ -242,7 +204,7 @@ class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
         return ((gradient.norm(dim=1) - 1) ** 2).mean()
 
     def _generator_step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
-        _, composition, real, donor = self._draw(data, random)
+        composition, real, donor = self._draw(data, random)
         fake = self._fake(data, composition, donor, random)
         features, ratios = self._features(data, composition, fake)
         self.critic.requires_grad_(False)
@@ -254,12 +216,6 @@ class ForgeTrainer(Trainer[ForgeRecipe, ForgeData]):
             "generator_loss": adversarial.detach(),
             **{f"physics_{name}": value.detach() for name, value in terms.items()},
         }
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        optimiser = self.optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
 
     @torch.no_grad()
     def _average(self) -> None:

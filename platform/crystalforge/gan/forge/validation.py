@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
+from crystalforge.gan.forge.learning import periodic
 
 MISPLACED = 0.3
 """Share of the length (volume per atom)^(1/3) by which the sites of a well-placed crystal are off at most, as the
@@ -25,7 +23,7 @@ def validation_figures(
         real: what they are.
     """
     edges = knowledge.edges(composition.code, real)
-    off = _reduced(
+    off = periodic(
         knowledge.sites(composition.code, made.parameters) - knowledge.sites(composition.code, real.parameters)
     )
     distance = (off * edges[:, None]).norm(dim=2).amax(dim=1)
@@ -42,7 +40,3 @@ def validation_figures(
 def validation_score(figures: dict[str, float]) -> float:
     """What the best epoch has most of."""
     return figures["validation_placed_share"] - figures["validation_log_volume_error"]
-
-
-def _reduced(difference: Tensor) -> Tensor:
-    return difference - torch.round(difference)
