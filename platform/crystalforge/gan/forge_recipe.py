@@ -60,6 +60,8 @@ class ForgeOptimisation(Optimisation):
 
     average_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay per step of the moving average of the generator that samples are drawn from; 0: the last one."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Epochs without a better one, by the validation part, that end the training early; 0: it takes all steps."""
 
 
 class ForgeSampling(Merging):

@@ -47,6 +47,7 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
     best: dict[str, Tensor]
     """Weights of the average and of the critic at the best epoch by the validation part."""
     best_score: float = -math.inf
+    epochs_since_best: int = 0
     learned: dict[str, Tensor] = field(default_factory=dict)
     """Knowledge and composition sampler, as tensors, since the first epoch."""
     epoch: int = 0
@@ -92,7 +93,7 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
             load_weights(getattr(trainer, name), f"now.{name}", state)
         for name, optimiser in trainer.optimisers.items():
             restore_optimiser(name, optimiser, state)
-        trainer.best_score = float(state["best_score"])
+        trainer.best_score, trainer.epochs_since_best = float(state["best_score"]), int(state["epochs_since_best"])
         networks = ("generator.", "critic.")
         trainer.best = {name: tensor for name, tensor in tensors.items() if name.startswith(networks)}
         trainer.learned = {name: tensor for name, tensor in tensors.items() if not name.startswith(networks)}
@@ -106,6 +107,11 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
         return forge_data(training.crystals, validation.crystals if validation else None, recipe, seed)
 
     @property
+    def finished(self) -> bool:
+        """Whether the recipe's steps are done, or no epoch was better for as many as its patience."""
+        return super().finished or 0 < self.recipe.optimisation.patience <= self.epochs_since_best
+
+    @property
     def crystals_per_step(self) -> int:
         """Crystals that pass the networks in one generator step with its critic steps."""
         return self.recipe.optimisation.batch_size * (self.recipe.wasserstein.critic_steps + 1)
@@ -116,7 +122,7 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
 
     def state_tensors(self) -> dict[str, Tensor]:
         """Networks and optimisers as they are now."""
-        state = {"best_score": torch.tensor(self.best_score)}
+        state = {name: torch.tensor(getattr(self, name)) for name in ("best_score", "epochs_since_best")}
         for name in ("generator", "critic", "average"):
             state |= prefixed(f"now.{name}", getattr(self, name).state_dict())
         for name, optimiser in self.optimisers.items():
@@ -150,7 +156,9 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
                 )
                 figures = validation_figures(data.knowledge, composition, made, real)
             score = validation_score(figures)
+        self.epochs_since_best += 1
         if score >= self.best_score:
+            self.epochs_since_best = 0
             self.best_score = score if math.isfinite(score) else -math.inf
             weights = prefixed("generator", self.average.state_dict()) | prefixed("critic", self.critic.state_dict())
             self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
