@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -30,13 +31,21 @@ from crystalforge.files import (
     utc_now,
     write_json,
 )
+from crystalforge.gan.request import Capacity, Request
 from crystalforge.generation.plan import Balance, GenerationPlan, Shard, check_count, share_out
 from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.jobs.cluster import connected
+from crystalforge.jobs.requests import capacities, refuse_too_many
 from crystalforge.jobs.resources import gpu_share
 from crystalforge.jobs.trained_models import TrainedModels, find_models
 
 logger = logging.getLogger(__name__)
+
+NOTHING_ASKED = Request()
+UNLIMITED = Capacity(share=1.0, n_compositions=sys.maxsize)
+"""Of a model of which nothing is asked."""
+PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != "request")
+"""What every plan's record has; a plan without request asks for nothing."""
 
 MAX_ATTEMPTS = 3
 WORKER_CPUS = 0.5
@@ -67,19 +76,32 @@ def plan_generation(
     space_groups: Sequence[int] | None = None,
     shard_size: int,
     min_contact_ratio: float,
+    request: Request = NOTHING_ASKED,
+    say: Callable[[str], None] = logger.info,
 ) -> GenerationPlan:
     """Share the count among the space groups and fix everything that decides the bytes.
 
+    With a request, a group's weight is multiplied by the share of its distribution that meets it: the samples are
+    those that a generation without the request would leave after filtering, only that none is drawn in vain.
+
     Raises:
-        UsageError: the count is not positive.
+        UsageError: the count is not positive, or no group, or none that was named, can give what is requested.
         ModelNotFoundError: a space group has no model.
     """
     check_count(count)
     if not (math.isfinite(min_contact_ratio) and min_contact_ratio >= 0):
         raise UsageError(f"--min-contact-ratio must be a number from 0, got {min_contact_ratio}.")
     wanted = models.choose(space_groups)
-    weights = {number: models.counts[number] if balance is Balance.TRAINING else 1 for number in wanted}
+    weights: dict[int, float] = {
+        number: models.counts[number] if balance is Balance.TRAINING else 1 for number in wanted
+    }
+    if not request.is_empty:
+        found = capacities(models, wanted, request, by_name=space_groups is not None, say=say)
+        by_share = balance is Balance.TRAINING
+        weights = {number: weights[number] * (found[number].share if by_share else 1) for number in found}
     counts = share_out(count, weights)
+    if request.distinct:
+        refuse_too_many(counts, found)
     return GenerationPlan(
         training_id=models.training_id,
         dataset_id=models.dataset_id,
@@ -89,6 +111,7 @@ def plan_generation(
         models={number: models.checksum(number) for number in counts},
         shard_size=shard_size,
         min_contact_ratio=min_contact_ratio,
+        request=request,
     )
 
 
@@ -104,7 +127,7 @@ def load_plan(home: Home, generation_id: str) -> GenerationPlan:
             f"No generation '{generation_id}' in {home.generations}: it has {', '.join(known) or 'none'}."
         )
     path = known[generation_id]
-    plan = GenerationPlan.from_json(read_record(path, [field.name for field in fields(GenerationPlan)]))
+    plan = GenerationPlan.from_json(read_record(path, PLANNED))
     if plan.generation_id != generation_id:
         raise DamagedFileError(
             f"{path} is damaged: expected the plan of generation {generation_id}, got that of {plan.generation_id}. "

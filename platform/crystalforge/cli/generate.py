@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
-PLAN_CHOICES = ("count", "training", "recipe", "space_groups", "balance", "seed", "shard_size", "min_contact_ratio")
+if TYPE_CHECKING:
+    from crystalforge.gan.request import Request
+
+PLAN_CHOICES = (
+    "count",
+    "training",
+    "recipe",
+    "space_groups",
+    "balance",
+    "seed",
+    "shard_size",
+    "min_contact_ratio",
+    "elements",
+    "exclude_elements",
+    "formula",
+    "max_atoms",
+    "charge_balanced",
+    "intermetallic",
+    "temperature",
+    "compositions",
+    "distinct",
+    "new_templates",
+)
+ASKED = "What is asked of the crystals"
 BALANCES = ("training", "equal")
 
 
@@ -31,6 +54,58 @@ def generate(
         float,
         typer.Option(min=0.0, help="Least distance over the sum of the atomic radii that an accepted crystal has."),
     ] = 0.75,
+    elements: Annotated[
+        str | None,
+        typer.Option(help="Elements of every crystal, * is any: Li,*,O.", metavar="X,*,X", rich_help_panel=ASKED),
+    ] = None,
+    exclude_elements: Annotated[
+        str | None, typer.Option(help="Elements of no crystal: Pb,Hg.", metavar="X,X", rich_help_panel=ASKED)
+    ] = None,
+    formula: Annotated[
+        str | None,
+        typer.Option(help="Exact, as LiAlSi, or anonymous, as ABX3.", metavar="FORMULA", rich_help_panel=ASKED),
+    ] = None,
+    max_atoms: Annotated[
+        int | None, typer.Option(min=3, help="Most atoms in the primitive cell.", rich_help_panel=ASKED)
+    ] = None,
+    charge_balanced: Annotated[
+        bool,
+        typer.Option(
+            "--charge-balanced",
+            help="Only compositions that common oxidation states make neutral.",
+            rich_help_panel=ASKED,
+        ),
+    ] = False,
+    intermetallic: Annotated[
+        bool, typer.Option("--intermetallic", help="Only compositions of three metals.", rich_help_panel=ASKED)
+    ] = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the compositions: above 1 flatter, below 1 more of the likely.",
+            show_default="the recipe's",
+            rich_help_panel=ASKED,
+        ),
+    ] = None,
+    compositions: Annotated[
+        str | None,
+        typer.Option(
+            help="Kind of the composition sampler: uniform, marginals, swap, autoregressive, mixture.",
+            metavar="KIND",
+            show_default="the recipe's",
+            rich_help_panel=ASKED,
+        ),
+    ] = None,
+    distinct: Annotated[
+        bool,
+        typer.Option("--distinct", help="No composition of a Wyckoff template twice.", rich_help_panel=ASKED),
+    ] = False,
+    new_templates: Annotated[
+        bool,
+        typer.Option(
+            "--new-templates", help="Only Wyckoff templates that no training crystal has.", rich_help_panel=ASKED
+        ),
+    ] = False,
     resume: Annotated[str | None, typer.Option(help="Continue this generation with the plan it has.")] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -46,6 +121,10 @@ def generate(
       platform generate --count 10000 --balance equal --seed 3
 
       platform generate --recipe donor --count 10000
+
+      platform generate --elements "Li,*,O" --exclude-elements Pb,Hg --charge-balanced --count 1000
+
+      platform generate --formula ABX3 --max-atoms 10 --distinct --count 1000
     """
     from crystalforge.cli.progress import progress
     from crystalforge.errors import UsageError
@@ -73,11 +152,26 @@ def generate(
             space_groups=parse_space_groups(space_groups),
             shard_size=shard_size,
             min_contact_ratio=min_contact_ratio,
+            request=_request(
+                elements=elements,
+                exclude_elements=exclude_elements,
+                formula=formula,
+                max_atoms=max_atoms,
+                channels={"charge_balanced": charge_balanced, "intermetallic": intermetallic},
+                temperature=temperature,
+                compositions=compositions,
+                distinct=distinct,
+                new_templates=new_templates,
+            ),
+            say=note,
         )
     note(
         f"Generation {plan.generation_id}: {plan.count} samples of {len(plan.counts)} space groups from training "
         f"{plan.training_id}."
     )
+    if not plan.request.is_empty:
+        shared = ", ".join(f"{n} of {number}" for number, n in plan.counts.items())
+        note(f"Asked for: {plan.request.describe()}. By space group: {shared}.")
     with progress("samples", plan.count) as update:
         summary = run(where, plan, progress=lambda done, _, accepted: update(done, f"accepted {accepted / done:.1%}"))
     if as_json:
@@ -88,6 +182,34 @@ def generate(
         f"({summary.accepted / summary.rows:.1%}); {summary.shards_written} shards written in {summary.seconds:.0f} s, "
         f"{summary.shards_kept} were there already."
     )
+
+
+def _request(
+    *,
+    elements: str | None,
+    exclude_elements: str | None,
+    formula: str | None,
+    max_atoms: int | None,
+    channels: dict[str, bool],
+    temperature: float | None,
+    compositions: str | None,
+    distinct: bool,
+    new_templates: bool,
+) -> Request:
+    """What the options ask of the samples."""
+    from crystalforge.errors import UsageError
+    from crystalforge.gan.constraints import Constraints
+    from crystalforge.gan.request import Request
+
+    chosen = [name for name, wanted in channels.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError("--charge-balanced and --intermetallic are two channels: give one of them.")
+    constraints = Constraints.parse(
+        elements or "", exclude_elements or "", formula, max_atoms, chosen[0] if chosen else None
+    )
+    request = Request(constraints, compositions, temperature, distinct, new_templates)
+    request.check()
+    return request
 
 
 def _refuse_choices(context: typer.Context) -> None:

@@ -16,12 +16,14 @@ from torch import Tensor
 
 from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.composition import volumes_per_atom
+from crystalforge.errors import CompositionError
 from crystalforge.gan import compositions
 from crystalforge.gan.compositions import CompositionSampler
 from crystalforge.gan.copy_recipe import CopyRecipe
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.donors import Donors, find_donors
-from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.model import NOTHING_ASKED, Model, RawSamples
+from crystalforge.gan.request import Capacity, Request
 from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import prefixed, without_prefix
 from crystalforge.gan.training import Trainer, TrainingCrystals
@@ -110,10 +112,37 @@ class CopyModel(Model):
             space_group_number, recipe, statistics, device, Fitted.from_tensors(space_group_number, recipe, tensors)
         )
 
-    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:  # noqa: ARG002
+    def draw(
+        self,
+        n: int,
+        seed: np.random.SeedSequence,
+        stretch: Stretch | None = None,
+        request: Request = NOTHING_ASKED,
+    ) -> RawSamples:
         """Draw n compositions by the recipe's sampler, by chance, and copy a structure for each."""
-        drawn = self.fitted.sampler.draw(n, np.random.default_rng(seed), temperature=self.recipe.sampling.temperature)
+        drawn = compositions.draw_requested(
+            self.fitted.sampler,
+            n,
+            np.random.default_rng(seed),
+            request,
+            temperature=self.recipe.sampling.temperature,
+            stretch=stretch,
+            even=False,
+        )
         return self.structures_for(drawn.letters, drawn.atomic_numbers)
+
+    def capacity(self, request: Request) -> Capacity:
+        """How much of the compositions meets a request.
+
+        Raises:
+            CompositionError: nothing does, or templates are asked for that there is no crystal of to copy.
+        """
+        if request.new_templates:
+            raise CompositionError(
+                f"The recipe {self.recipe.name} copies training crystals, so it has no structure for Wyckoff templates "
+                "that none of them has. Leave out --new-templates, or use a training of recipe forge."
+            )
+        return compositions.capacity(self.fitted.sampler, request, self.recipe.sampling.temperature)
 
     def structures_for(self, letters: NDArray[np.str_], atomic_numbers: NDArray[np.int64]) -> RawSamples:
         """Structures for given compositions and templates, (n, 3) each; NaN where no crystal has the template."""

@@ -12,10 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from crystalforge.errors import CompositionError
 from crystalforge.gan.compositions import count_elements
 from crystalforge.gan.recipe_base import Recipe
+from crystalforge.gan.request import Capacity, Request
 from crystalforge.gan.stretch import Stretch
 
+NOTHING_ASKED = Request()
 VOLUME_MARGIN = 1.5
 """Volumes per atom are accepted up to this factor beyond the range of the training crystals."""
 LENGTHS_ANGSTROM: tuple[float, Sequence[float]] = (1.0, (21.0, 21.0, 45.0))
@@ -70,14 +73,32 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:
+    def draw(
+        self,
+        n: int,
+        seed: np.random.SeedSequence,
+        stretch: Stretch | None = None,
+        request: Request = NOTHING_ASKED,
+    ) -> RawSamples:
         """Draw n samples in one batch; the same seed gives the same samples on the same kind of device.
 
         Args:
             n: number of samples.
             seed: decides the draw.
             stretch: where they lie in a generation; None: nowhere, all is drawn by chance.
+            request: what they must be, as ``capacity`` allowed it.
         """
+
+    def capacity(self, request: Request) -> Capacity:
+        """How much of what the model draws meets a request; a method without choice of compositions meets none.
+
+        Raises:
+            CompositionError: nothing does, or the method cannot.
+        """
+        raise CompositionError(
+            f"The recipe {self.recipe.name} draws any elements and sites and cannot be asked for: "
+            f"{request.describe()}. Use a training of recipe forge, or the baselines donor and swap."
+        )
 
     @property
     def volume_window(self) -> tuple[float, float]:

@@ -13,9 +13,10 @@ from torch import Tensor
 from crystalforge.crystals.elements import element_properties
 from crystalforge.gan.compositions import sample_compositions
 from crystalforge.gan.data import radius_table
-from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.model import NOTHING_ASKED, Model, RawSamples
 from crystalforge.gan.networks import Generator
 from crystalforge.gan.paper_recipe import PaperRecipe
+from crystalforge.gan.request import Request
 from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import load_weights
 
@@ -52,14 +53,26 @@ class PaperModel(Model):
         counts = self.statistics["element_counts"].cpu().numpy()
         return sample_compositions(self.recipe.sampling.compositions, counts, n, random)
 
-    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:  # noqa: ARG002
+    def draw(
+        self,
+        n: int,
+        seed: np.random.SeedSequence,
+        stretch: Stretch | None = None,  # noqa: ARG002
+        request: Request = NOTHING_ASKED,
+    ) -> RawSamples:
         """Draw n samples; the same seed gives the same samples on the same kind of device.
 
         Args:
             n: number of samples, drawn in one batch.
             seed: decides elements and noise.
             stretch: not used: the paper draws elements by chance.
+            request: must be empty.
+
+        Raises:
+            CompositionError: something is asked for.
         """
+        if not request.is_empty:
+            self.capacity(request)
         random = np.random.default_rng(seed)
         atomic_numbers = self.draw_compositions(n, random)
         noise = torch.as_tensor(

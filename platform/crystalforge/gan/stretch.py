@@ -13,3 +13,5 @@ class Stretch:
     """Index of the batch's first sample."""
     offset: float
     """In [0, 1), the same for all batches."""
+    n_samples: int
+    """Of all batches together."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from crystalforge.errors import UsageError
 from crystalforge.files import fingerprint
+from crystalforge.gan.request import Request
 from crystalforge.gan.stretch import Stretch
 from crystalforge.home import group_folder_name
 
@@ -62,11 +63,13 @@ class GenerationPlan:
     """SHA-256 of each space group's model."""
     shard_size: int = DEFAULT_SHARD_SIZE
     min_contact_ratio: float = DEFAULT_MIN_CONTACT_RATIO
+    request: Request = field(default_factory=Request)
+    """What is asked of the samples; plans of earlier versions ask for nothing."""
 
     @cached_property
     def generation_id(self) -> str:
         """The recipe for the bytes, as a short hash."""
-        return fingerprint(asdict(self) | {"counts": _keyed(self.counts), "models": _keyed(self.models)})
+        return fingerprint(self._values())
 
     def shards(self) -> list[Shard]:
         """All shards, the space group with most samples first."""
@@ -84,16 +87,18 @@ class GenerationPlan:
     def stretch(self, shard: Shard) -> Stretch:
         """Where the shard lies among the samples of its space group."""
         entropy = np.random.SeedSequence([self.seed, shard.space_group_number], spawn_key=(GENERATION_STREAM,))
-        return Stretch(shard.first_index, float(np.random.default_rng(entropy).random()))
+        offset = float(np.random.default_rng(entropy).random())
+        return Stretch(shard.first_index, offset, self.counts[shard.space_group_number])
 
     def to_json(self) -> dict[str, Any]:
         """The plan as JSON."""
-        return {
-            "generation_id": self.generation_id,
-            **asdict(self),
-            "counts": _keyed(self.counts),
-            "models": _keyed(self.models),
-        }
+        return {"generation_id": self.generation_id, **self._values()}
+
+    def _values(self) -> dict[str, Any]:
+        """All fields; without an empty request, so that a plan has the identifier that earlier versions gave it."""
+        values = asdict(self) | {"counts": _keyed(self.counts), "models": _keyed(self.models)}
+        del values["request"]
+        return values if self.request.is_empty else values | {"request": self.request.to_json()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> GenerationPlan:
@@ -107,6 +112,7 @@ class GenerationPlan:
             models={int(k): v for k, v in values["models"].items()},
             shard_size=values["shard_size"],
             min_contact_ratio=values["min_contact_ratio"],
+            request=Request.from_json(values.get("request", {})),
         )
 
 

@@ -26,7 +26,7 @@ SEARCH_SYMPREC = 0.01
 
 def sample_shard(model: Model, plan: GenerationPlan, shard: Shard) -> pa.Table:
     """Draw one shard: ``shard.n_samples`` rows of schema ``samples``, accepted or rejected."""
-    raw = model.draw(shard.n_samples, plan.shard_seed(shard), plan.stretch(shard))
+    raw = model.draw(shard.n_samples, plan.shard_seed(shard), plan.stretch(shard), plan.request)
     verdicts = judge(shard.space_group_number, raw, floors_of(model, plan.min_contact_ratio))
     identifiers = np.array(crystal_ids(verdicts.crystals), dtype=str)
     found = search_first(verdicts, identifiers)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crystalforge.errors import UsageError
+from crystalforge.gan.constraints import Constraints
+from crystalforge.gan.request import Request
 from crystalforge.generation.plan import GenerationPlan, share_out
 
 WEIGHTS = {225: 4653, 71: 2251, 62: 900, 227: 421}
@@ -66,13 +69,24 @@ def test_the_identifier_changes_with_all_that_decides_the_bytes() -> None:
         {"models": {62: "x", 225: "z"}},
         {"shard_size": 9},
         {"min_contact_ratio": 0.8},
+        {"request": Request(distinct=True)},
+        {"request": Request(Constraints(elements_in=("Li",)))},
     ]
     assert len({_plan(**change).generation_id for change in changes}) == len(changes)
     assert _plan(counts={225: 20, 62: 5}).generation_id == _plan().generation_id
 
 
-def test_a_plan_survives_json() -> None:
-    assert GenerationPlan.from_json(_plan().to_json()) == _plan()
+@pytest.mark.parametrize("request_", [Request(), Request(Constraints(formula="ABX3"), temperature=2.0)])
+def test_a_plan_survives_json(request_: Request) -> None:
+    plan = _plan(request=request_)
+    written = json.loads(json.dumps(plan.to_json()))
+    assert GenerationPlan.from_json(written) == plan
+    assert GenerationPlan.from_json(written).generation_id == plan.generation_id
+
+
+def test_a_plan_that_asks_for_nothing_is_that_of_earlier_versions() -> None:
+    assert "request" not in _plan().to_json()
+    assert _plan().generation_id == "4b39bbeb9f"
 
 
 def test_every_shard_has_a_seed_of_its_own() -> None:

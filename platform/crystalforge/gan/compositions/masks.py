@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from crystalforge.crystals.elements import atomic_number, symbols
 from crystalforge.crystals.oxidation import can_be_neutral, is_metal
 from crystalforge.errors import CompositionError
-from crystalforge.gan.compositions.constraints import (
+from crystalforge.gan.compositions.space import N_SLOTS, CompositionSpace
+from crystalforge.gan.constraints import (
     Constraints,
     Stoichiometry,
     anonymous_formula,
     reduced_counts,
     same_stoichiometry,
 )
-from crystalforge.gan.compositions.space import N_SLOTS, CompositionSpace
 from crystalforge.symmetry import space_group
 
 

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from crystalforge.errors import DamagedFileError, RecipeError
+from crystalforge.errors import CompositionError, DamagedFileError, RecipeError
 from crystalforge.gan.compositions.autoregressive import Autoregressive
-from crystalforge.gan.compositions.constraints import Constraints
 from crystalforge.gan.compositions.marginals import Marginals, Uniform
 from crystalforge.gan.compositions.masks import ConstraintMask
 from crystalforge.gan.compositions.mixture import Mixture
@@ -19,6 +18,7 @@ from crystalforge.gan.compositions.space import CompositionSpace, Drawn
 from crystalforge.gan.compositions.swap import Swap
 from crystalforge.gan.compositions.tables import Density, Table, make_table, probabilities
 from crystalforge.gan.compositions.threads import one_thread
+from crystalforge.gan.constraints import Constraints
 
 KINDS: dict[str, Any] = {
     "uniform": Uniform,
@@ -28,6 +28,9 @@ KINDS: dict[str, Any] = {
     "mixture": Mixture,
 }
 """Name in a recipe → density: ``fit(space, seed) -> state`` and ``(space, state)``, ready to be asked."""
+
+NOTHING_TO_LEARN = ("uniform", "marginals")
+"""Kinds that any sampler can become."""
 
 UNCONSTRAINED = Constraints()
 
@@ -42,6 +45,8 @@ class CompositionSampler:
     learned: dict[str, Tensor]
     """What the kind has learned, beside the crystals."""
     _tables: dict[tuple[Constraints, float], Table] = field(default_factory=dict, repr=False)
+    _distinct: dict[tuple[Constraints, float, int], Table] = field(default_factory=dict, repr=False)
+    _kinds: dict[str, CompositionSampler] = field(default_factory=dict, repr=False)
 
     def draw(
         self,
@@ -66,8 +71,54 @@ class CompositionSampler:
         Raises:
             CompositionError: no composition of this space group meets the constraints.
         """
-        table = self._table(constraints or UNCONSTRAINED, temperature)
+        table = self.table(constraints or UNCONSTRAINED, temperature)
         return self.space.decode(table.at(random.random(n) if places is None else places))
+
+    def draw_distinct(
+        self, places: NDArray[np.float64], n_total: int, constraints: Constraints, temperature: float
+    ) -> Drawn:
+        """Compositions of which no two are the same, at different places 0 to n_total - 1 plus a common fraction.
+
+        Args:
+            places: (n,) of the n_total.
+            n_total: how many are drawn in all.
+            constraints: what each must be.
+            temperature: as in ``draw``.
+
+        Raises:
+            CompositionError: there are fewer than n_total compositions.
+        """
+        key = (constraints, float(temperature), n_total)
+        if key not in self._distinct:
+            table = self.table(constraints, temperature)
+            if n_total > len(table.cells):
+                raise CompositionError(
+                    f"Space group {self.space.space_group_number} has {len(table.cells)} compositions that meet what "
+                    f"was asked for, but {n_total} different ones were asked for: ask for fewer."
+                )
+            self._distinct.clear()
+            self._distinct[key] = table.without_replacement(n_total)
+        return self.space.decode(self._distinct[key].at(places / n_total))
+
+    def of_kind(self, kind: str) -> CompositionSampler:
+        """The sampler of another kind for the same crystals, if its part was learned; ``mixture`` has all.
+
+        Raises:
+            RecipeError: there is no such kind.
+            CompositionError: it was not learned.
+        """
+        if kind == self.kind:
+            return self
+        density_of, learned = _kind(kind), _part(self.learned, f"{kind}.")
+        if not learned and kind not in NOTHING_TO_LEARN:
+            possible = [self.kind, *NOTHING_TO_LEARN, *(name for name in KINDS if _part(self.learned, f"{name}."))]
+            raise CompositionError(
+                f"The model of space group {self.space.space_group_number} did not learn compositions of kind "
+                f"'{kind}': it can draw by {', '.join(dict.fromkeys(possible))}."
+            )
+        if kind not in self._kinds:
+            self._kinds[kind] = CompositionSampler(kind, self.space, density_of(self.space, learned), learned)
+        return self._kinds[kind]
 
     def log_probability(
         self, letters: ArrayLike, atomic_numbers: ArrayLike, temperature: float = 1.0
@@ -86,7 +137,12 @@ class CompositionSampler:
         space = {f"space.{name}": tensor for name, tensor in self.space.state().items()}
         return space | {f"learned.{name}": tensor for name, tensor in self.learned.items()}
 
-    def _table(self, constraints: Constraints, temperature: float) -> Table:
+    def table(self, constraints: Constraints, temperature: float) -> Table:
+        """The compositions that meet the constraints, with their cumulative probability.
+
+        Raises:
+            CompositionError: there is none.
+        """
         if not 0 < temperature < np.inf:
             raise RecipeError(f"A temperature of compositions is a positive number, got {temperature}: 1 is plain.")
         key = (constraints, float(temperature))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import gcd
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +46,25 @@ class Table:
         """The cells at places (n,) in [0, 1) of the cumulative distribution."""
         found = np.searchsorted(self.cumulative, places * self.cumulative[-1], side="right")
         return self.cells[np.minimum(found, len(self.cells) - 1)]
+
+    def without_replacement(self, n: int) -> Table:
+        """The table whose ``at`` gives no cell twice at n places, 1/n apart (Madow, Ann. Math. Stat. 20, 1949).
+
+        A cell is drawn with probability min(1, factor · p), and these add up to n: likely cells once, and what they
+        lose by that goes to the others by their probability.
+
+        Args:
+            n: number of places, at most the number of cells.
+        """
+        shares = np.diff(self.cumulative, prepend=0.0)
+        certain = np.zeros(len(shares), dtype=np.bool_)
+        while True:
+            factor = (n - certain.sum()) / max(shares[~certain].sum(), 1e-300)
+            more = ~certain & (shares * factor >= 1)
+            if not more.any():
+                break
+            certain |= more
+        return Table(self.cells, np.cumsum(np.where(certain, 1.0, shares * factor)))
 
 
 def probabilities(space: CompositionSpace, density: Density, temperature: float = 1.0) -> Iterator[NDArray[np.float32]]:
@@ -90,3 +110,11 @@ def even_places(n: int, first: int, offset: float) -> NDArray[np.float64]:
         offset: in [0, 1), the same for all shards of a space group, from the generation's seed.
     """
     return (offset + GOLDEN * np.arange(first, first + n, dtype=np.float64)) % 1.0
+
+
+def order_of_places(n: int, first: int, n_total: int) -> NDArray[np.float64]:
+    """Numbers ``first`` to ``first + n`` of a sequence that visits 0 to n_total - 1 once each, spread evenly."""
+    step = max(1, round(GOLDEN * n_total))
+    while gcd(step, n_total) != 1:
+        step += 1
+    return (np.arange(first, first + n, dtype=np.int64) * step % n_total).astype(np.float64)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from crystalforge.gan.compositions import CompositionSampler, even_places
+from crystalforge.gan.compositions import CompositionSampler, capacity, draw_requested
 from crystalforge.gan.compositions import from_state as compositions_from_state
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.forge.crystals import find_donors
@@ -17,7 +17,8 @@ from crystalforge.gan.forge.drawing import best_of_candidates
 from crystalforge.gan.forge.knowledge import Knowledge
 from crystalforge.gan.forge.networks import Critic, Generator
 from crystalforge.gan.forge_recipe import ForgeRecipe
-from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.model import NOTHING_ASKED, Model, RawSamples
+from crystalforge.gan.request import Capacity, Request
 from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import load_weights, without_prefix
 from crystalforge.gan.volume import site_order
@@ -63,18 +64,40 @@ class ForgeModel(Model):
             compositions,
         )
 
-    def draw(self, n: int, seed: np.random.SeedSequence, stretch: Stretch | None = None) -> RawSamples:
+    def draw(
+        self,
+        n: int,
+        seed: np.random.SeedSequence,
+        stretch: Stretch | None = None,
+        request: Request = NOTHING_ASKED,
+    ) -> RawSamples:
         """Draw n samples; the same seed gives the same samples on the same kind of device.
 
         Args:
             n: number of samples.
             seed: decides noise, and compositions if they are drawn by chance.
             stretch: where they lie in a generation, if compositions are to be spread evenly over it.
+            request: what they must be.
         """
         random, sampling = np.random.default_rng(seed), self.recipe.sampling
-        places = even_places(n, stretch.first_index, stretch.offset) if stretch and sampling.even else None
-        drawn = self.compositions.draw(n, random, temperature=sampling.temperature, places=places)
+        drawn = draw_requested(
+            self.compositions,
+            n,
+            random,
+            request,
+            temperature=sampling.temperature,
+            stretch=stretch,
+            even=sampling.even,
+        )
         return self.structures_for(drawn.letters, drawn.atomic_numbers, random)
+
+    def capacity(self, request: Request) -> Capacity:
+        """How much of the compositions meets a request.
+
+        Raises:
+            CompositionError: nothing does.
+        """
+        return capacity(self.compositions, request, self.recipe.sampling.temperature)
 
     def structures_for(
         self, letters: NDArray[np.str_], atomic_numbers: NDArray[np.int64], random: np.random.Generator | None = None
