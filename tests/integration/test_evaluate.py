@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from crystalforge.cli.app import app
 from crystalforge.dataset import find_dataset
 from crystalforge.evaluation.evaluate import Evaluation, evaluate
-from crystalforge.evaluation.metrics import METRICS
+from crystalforge.evaluation.metrics import METRICS, OF_MODELS
 from crystalforge.evaluation.record import metric_values, record
 from crystalforge.home import Home
 from crystalforge.jobs.generate import generate, plan_generation
@@ -28,6 +28,7 @@ from crystalforge.schemas import EVALUATIONS, OCCURRENCES
 
 pytestmark = pytest.mark.ray
 NULLS = {"noise", "random_triples", "real_cells"}
+OF_SAMPLES = set(METRICS) - set(OF_MODELS)
 Platform = Callable[..., Result]
 
 
@@ -68,7 +69,8 @@ def test_every_metric_of_every_source_pooled_and_by_group(judged: Evaluation, ge
     keys = {(row["metric"], row["source"], row["space_group_number"]) for row in rows}
     assert len(keys) == len(rows)
     for source in {"generated", "baseline:small", *NULLS}:
-        assert {(metric, source, group) for metric in METRICS for group in (None, 62, 225)} <= keys
+        assert {(metric, source, group) for metric in OF_SAMPLES for group in (None, 62, 225)} <= keys
+    assert {source for metric, source, _ in keys if metric in OF_MODELS} == {"real_cells"}, "no other can be asked"
     assert {row["source"] for row in rows} == {"generated", "baseline:small", "training", "validation", *NULLS}
     drawn = {(row["source"], row["space_group_number"]): row["n_samples"] for row in rows}
     assert drawn["generated", None] == drawn["noise", None] == drawn["real_cells", None] == 200

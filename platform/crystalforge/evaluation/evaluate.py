@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from crystalforge.catalog.output import write_parquet
 from crystalforge.errors import UsageError
+from crystalforge.evaluation.asked import ask, null_answers, structure_figures
 from crystalforge.evaluation.generations import Drawn, read_generation
 from crystalforge.evaluation.intervals import Figure
 from crystalforge.evaluation.judging import Yardsticks, judge_samples
@@ -101,6 +102,11 @@ def evaluate(
             begun = time.monotonic()
             figures += judge_samples(samples, yardsticks)
             logger.info("event=judged source=%s seconds=%.1f", samples.source, time.monotonic() - begun)
+        drawn_by = {samples.generation_id: samples.source for samples in sets if samples.generation_id}
+        asked = [ask(home, one, drawn_by[one.generation_id], real.set_aside) for one in (drawn, *beside)]
+        for answers in (*asked, null_answers(real.training, real.set_aside, seed)):
+            if answers is not None:
+                figures += structure_figures(answers, real.set_aside, pool)
     if progress:
         progress(len(sets), len(sets), "done")
     table = figures_table(drawn.generation_id, real, sets, figures)
@@ -188,6 +194,12 @@ def _notes(drawn: Drawn, beside: Sequence[Drawn], real: RealCrystals) -> list[st
         )
     if real.n_left_out:
         notes.append(f"{real.n_left_out} crystals of {real.reference} were left out: of other groups, or unfit.")
+    notes += [
+        f"Baseline {one.generation_id} ({one.recipe}) saw crystals in training that are set aside here: rediscovery "
+        "and distances flatter it, and its novelty is told by the training crystals of the generation."
+        for one in beside
+        if one.validation_share < drawn.validation_share
+    ]
     for one in (drawn, *beside):
         if one.dataset_id != drawn.dataset_id:
             notes.append(f"Baseline {one.generation_id} comes from another dataset, {one.dataset_id}.")

@@ -11,6 +11,7 @@ WHOLE = "samples whose sites could be merged"
 ACCEPTED = "accepted samples"
 SET_ASIDE = "real crystals set aside"
 HIT = "real crystals set aside whose formula and template some sample has"
+ASKED = "real crystals set aside, of space groups that the model has"
 SYMPRECS = (0.1, 0.01)
 QUANTITIES = {
     "log_volume_per_atom": ("natural logarithm of the volume per atom (Å³)", "1"),
@@ -97,6 +98,20 @@ _ALL = [
         "median |ln(V_sample/V_real)| of the volume per atom, of the first sample of its formula and template",
         HIT,
     ),
+    Metric(
+        "structure_match",
+        f"what the model makes when asked for its composition and Wyckoff template matches it by {MATCHER}; "
+        "source real_cells: random coordinates on its Wyckoff positions, in its cell",
+        ASKED,
+    ),
+    Metric(
+        "structure_volume_error",
+        "median |ln(V_made/V_real)| of the volume per atom, of the same; source real_cells: V_made is the median of "
+        "the space group's training crystals",
+        "those of which something was made",
+    ),
 ]
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 """Name → metric, in the order in which they are shown."""
+OF_MODELS = ("structure_match", "structure_volume_error")
+"""Metrics of models, not of samples: only of sources whose model can be asked for a structure."""
