@@ -8,6 +8,7 @@ read the share beside that of real crystals.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 
 import numpy as np
@@ -18,8 +19,9 @@ from crystalforge.evaluation.workers import Workers, pieces_of
 PIECE = 2000
 
 
+@cache
 def smact_version() -> str:
-    """Version of the package that judges."""
+    """Version of the package that judges; each look at its metadata takes milliseconds."""
     return version("smact")
 
 
