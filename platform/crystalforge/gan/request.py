@@ -64,7 +64,9 @@ class Request:
                 f"The generation asks for {', '.join(sorted(unknown))}, which this version of crystalforge does not "
                 "know: continue it with the version that planned it."
             )
-        lists = {name: tuple(value) if isinstance(value, list) else value for name, value in constraints.items()}
+        lists: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in constraints.items()
+        }
         return cls(**{**values, "constraints": Constraints(**lists)})
 
     def describe(self) -> str:

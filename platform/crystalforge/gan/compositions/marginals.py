@@ -60,6 +60,16 @@ def element_shares(counts: Tensor) -> Tensor:
     return total / total.sum()
 
 
+def smoothed_letters(space: CompositionSpace, counts: Tensor) -> dict[str, Tensor]:
+    """Letter → frequencies (n_elements,) of the elements on it, drawn towards those of the whole space group."""
+    overall = PRIOR * element_shares(counts)
+    on_letter: dict[str, Tensor] = {}
+    for letters, of_template in zip(space.letters.tolist(), counts, strict=True):
+        for letter, of_slot in zip(letters, of_template, strict=True):
+            on_letter[letter] = on_letter.get(letter, overall) + of_slot
+    return {letter: total / total.sum() for letter, total in on_letter.items()}
+
+
 def smoothed_shares(counts: Tensor) -> Tensor:
     """Frequencies (n_templates, 3, n_elements) of the slots, drawn towards those of the whole space group."""
     return (counts + PRIOR * element_shares(counts)) / (counts.sum(dim=2, keepdim=True) + PRIOR)

@@ -38,8 +38,8 @@ def draw_requested(
     sampler, heat = _sampler_and_temperature(sampler, request, temperature)
     if request.distinct:
         stretch = stretch or Stretch(0, float(random.random()), n)
-        places = order_of_places(n, stretch.first_index, stretch.n_samples) + stretch.offset
-        return sampler.draw_distinct(places, stretch.n_samples, request.constraints, heat)
+        order = order_of_places(n, stretch.first_index, stretch.n_samples)
+        return sampler.draw_distinct(order + stretch.offset, stretch.n_samples, request.constraints, heat)
     places = even_places(n, stretch.first_index, stretch.offset) if stretch and even else None
     return sampler.draw(n, random, request.constraints, heat, places)
 

@@ -116,6 +116,11 @@ class CompositionSpace:
         np.add.at(counts, (self.crystals[:, 0], self.orders[cells]), 1)
         return counts
 
+    @property
+    def order_shares(self) -> NDArray[np.float64]:
+        """(n_templates, 8) share of each template and order among the samples; the sum is 1."""
+        return self.order_counts / len(self.crystals)
+
     def encode(self, letters: ArrayLike, atomic_numbers: ArrayLike) -> NDArray[np.int64]:
         """(n,) cells of compositions; -1 where a template or an element is not of this space."""
         slots, numbers = into_slots(letters, atomic_numbers)

@@ -73,12 +73,11 @@ def probabilities(space: CompositionSpace, density: Density, temperature: float 
     Templates and orders of electronegativity keep the frequency that they have among the training crystals at every
     temperature; the density decides which elements, given those. A temperature T takes it to the power 1/T.
     """
-    for template, counts in enumerate(space.order_counts):
+    for template, wanted in enumerate(space.order_shares):
         weights = density.template(template).numpy().reshape(-1)
         # Relative to the greatest, so that a low temperature does not underflow everywhere.
         weights = (weights / max(float(weights.max()), 1e-30)) ** (1 / temperature)
         totals = np.bincount(space.orders + 1, weights=weights, minlength=N_ORDERS + 1)[1:]
-        wanted = counts / len(space.crystals)
         factors = np.divide(wanted, totals, out=np.zeros(N_ORDERS), where=totals > 0)
         yield np.asarray(weights * np.append(0, factors)[space.orders + 1], dtype=np.float32)
 
