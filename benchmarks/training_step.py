@@ -1,0 +1,193 @@
+"""A training step of forge beside a plain loop: `python benchmarks/training_step.py [--dataset mp] [--home HOME]`.
+
+Equal networks, losses, optimisers and batch, one process, one thread. Ours has crystals, orders, donors and orbits as
+tensors on the device; the plain loop (plain_training.py) makes them for each crystal in NumPy. Beside them stands an
+iteration of the reference networks, recipe paper. Times are CPU seconds, so that other work on the machine counts
+little.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from harness import cpu_seconds, run_as_script
+
+TITLE = "What a training step costs"
+
+SMALL_BATCH = 2
+"""At which the arithmetic costs next to nothing, so that what is left of a step is Python and dispatch."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Dataset, groups and steps."""
+    parser.add_argument("--dataset", help="name of a dataset of the home (the newest)")
+    parser.add_argument("--home")
+    parser.add_argument("--groups", default="62,164,225", help="space groups, by commas (%(default)s)")
+    parser.add_argument("--steps", type=int, default=20, help="of ours in each timing (%(default)s)")
+    parser.add_argument("--plain-steps", type=int, default=2, help="of the plain loop (%(default)s)")
+    parser.add_argument("--paper-steps", type=int, default=2, help="of the reference networks (%(default)s)")
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time every group."""
+    import torch
+
+    from crystalforge.dataset import find_dataset
+    from crystalforge.home import Home
+
+    torch.set_num_threads(1)
+    dataset = find_dataset(Home.locate(arguments.home), arguments.dataset)
+    groups = [int(number) for number in arguments.groups.split(",")]
+    rows = [_forge(dataset.path, number, arguments) for number in groups]
+    return {"dataset": dataset.dataset_id, "forge": rows, "paper": _paper(dataset.path, groups[0], arguments)}
+
+
+def _tables(folder: Path, number: int, validation_share: float) -> list[Any]:
+    """Training and validation part of a group."""
+    import pyarrow.compute as pc
+    from pyarrow import parquet
+
+    from crystalforge.dataset import split_materials, training_table
+
+    materials = parquet.read_table(folder / "materials.parquet")
+    materials = materials.filter(pc.equal(materials["space_group_number"], number))
+    return [training_table(part, number) for part in split_materials(materials, validation_share) if part.num_rows]
+
+
+def _recipe(name: str, **optimisation: int) -> Any:
+    from crystalforge.gan.recipe import load_recipe, recipe_from_values
+
+    values = load_recipe(name).model_dump()
+    values["optimisation"] |= {"generator_steps": 1_000_000} | optimisation
+    if name == "forge":
+        values["sampling"]["compositions"] = "marginals"  # not asked for here, and quick to fit
+    return recipe_from_values(values, name)
+
+
+def _forge(folder: Path, number: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Milliseconds of CPU of a step, by ours at two batches and by the plain loop with two ways to its donors."""
+    from dataclasses import replace
+
+    from crystalforge.gan.forge.training import ForgeTrainer
+
+    recipe = _recipe("forge", steps_per_epoch=arguments.steps)
+    small = _recipe("forge", steps_per_epoch=arguments.steps, batch_size=SMALL_BATCH)
+    training, *_ = _tables(folder, number, recipe.validation_share)
+    data = replace(ForgeTrainer.prepare(training, None, recipe, 0), validation=None)
+    trainer, small_trainer = (ForgeTrainer.create(number, each, 0) for each in (recipe, small))
+    trainer.train_epoch(data)  # the first fills caches
+    row = {
+        "group": number,
+        "n_crystals": len(training),
+        "batch": recipe.optimisation.batch_size,
+        "crystals_per_step": trainer.crystals_per_step,
+        "ours_ms": 1e3 * cpu_seconds(lambda: trainer.train_epoch(data)) / arguments.steps,
+        "small_batch_ms": 1e3 * cpu_seconds(lambda: small_trainer.train_epoch(data)) / arguments.steps,
+        "operators_per_step": _operators(trainer, data, arguments.steps),
+    }
+    for search in (True, False):
+        row["plain_ms" if search else "plain_donors_ahead_ms"] = _plain(trainer, data, len(training), search, arguments)
+    return row
+
+
+def _plain(trainer: Any, data: Any, n_crystals: int, search: bool, arguments: argparse.Namespace) -> float:
+    """Milliseconds of CPU of a step of the plain loop."""
+    from plain_training import PlainCrystals, batches, plain_step
+
+    recipe, n_steps = trainer.recipe, arguments.plain_steps
+    n_donors, n_nearest = recipe.donors.n_donors, recipe.networks.nearest_contacts
+    crystals = PlainCrystals(data, n_crystals, n_donors, n_nearest, search=search, seed=0)
+    _check_contacts(crystals, data, n_nearest)
+    n_batches = recipe.wasserstein.critic_steps + 1
+
+    def steps() -> None:
+        minibatches = batches(crystals, recipe.optimisation.batch_size, n_steps * n_batches)
+        for _ in range(n_steps):
+            plain_step(trainer, data, minibatches)
+
+    return 1e3 * cpu_seconds(steps) / n_steps
+
+
+def _check_contacts(crystals: Any, data: Any, n_nearest: int) -> None:
+    """Both ways see the same contacts of the same crystals, or the comparison is worth nothing."""
+    import torch
+
+    from crystalforge.gan.forge.learning import structures_of
+
+    known, rows = data.knowledge.known, range(0, len(crystals), max(1, len(crystals) // 50))
+    ours = data.knowledge.contact_ratios(data.knowledge.suggested, structures_of(known), n_nearest)
+    for row in rows:
+        item = {name: values[row] for name, values in crystals.known.items()}
+        torch.testing.assert_close(torch.as_tensor(crystals._contact_ratios(item)), ours[row], rtol=1e-3, atol=1e-3)
+
+
+def _operators(trainer: Any, data: Any, n_steps: int) -> float:
+    """Calls of PyTorch's operators in a step, those that they make themselves included."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU]) as record:
+        trainer.train_epoch(data)
+    return sum(event.count for event in record.key_averages() if event.key.startswith("aten::")) / n_steps
+
+
+def _paper(folder: Path, number: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of CPU of an iteration of the reference networks."""
+    from crystalforge.gan.paper_training import PaperTrainer
+
+    recipe = _recipe("paper", steps_per_epoch=arguments.paper_steps)
+    training, *_ = _tables(folder, number, recipe.validation_share)
+    data, trainer = PaperTrainer.prepare(training, None, recipe, 0), PaperTrainer.create(number, recipe, 0)
+    seconds = cpu_seconds(lambda: trainer.train_epoch(data), repeats=2) / arguments.paper_steps
+    return {
+        "group": number,
+        "seconds": seconds,
+        "batch": recipe.optimisation.batch_size,
+        "critic_steps": recipe.wasserstein.critic_steps,
+        "crystals_per_step": trainer.crystals_per_step,
+    }
+
+
+def section(results: dict[str, Any]) -> str:
+    """One table of forge, one sentence about paper."""
+    rows, paper = results["forge"], results["paper"]
+    head = ("group", "crystals", "ours (ms)", "crystals/s", "plain loop (ms)", "ratio", "donors known beforehand (ms)")
+    head += ("ratio", "ours at batch 2 (ms)", "outside the arithmetic, at most", "operators in a step")
+    lines = [f"| {' | '.join(head)} |", "|" + "---:|" * len(head)]
+    for row in rows:
+        ours, plain, ahead = row["ours_ms"], row["plain_ms"], row["plain_donors_ahead_ms"]
+        cells = [f"{row['group']}", f"{row['n_crystals']:,}", f"{ours:.1f}"]
+        cells += [f"{1e3 * row['crystals_per_step'] / ours:,.0f}", f"{plain:.0f}", f"**{plain / ours:.1f}**"]
+        cells += [f"{ahead:.0f}", f"{ahead / ours:.1f}", f"{row['small_batch_ms']:.1f}"]
+        cells += [f"{100 * row['small_batch_ms'] / ours:.0f} %", f"{row['operators_per_step']:,.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    first = rows[0]
+    iteration = 1e3 * paper["seconds"]
+    return "\n".join(
+        [
+            f"`python benchmarks/training_step.py`, dataset {results['dataset']}, CPU time of one thread, the least of "
+            f"three timings. A step is one generator step with its critic steps at batch {first['batch']}: "
+            f"{first['crystals_per_step']} crystals. *Plain loop*: Dataset and DataLoader without workers; order of "
+            "the sites, donor, orbits and contacts of each crystal in NumPy; then the same networks, losses and "
+            "optimisers, batched, so that the crystals that the generator makes cost it no more than us. *Donors "
+            "known beforehand*: it draws from the table that ours has. *At batch 2* the arithmetic costs next to "
+            "nothing: this is the part of a step that Python and the dispatch of operators take.",
+            "",
+            *lines,
+            "",
+            f"Recipe `paper` (the reference networks, group {paper['group']}, batch {paper['batch']}, "
+            f"{paper['critic_steps']} critic steps, one generator and one physics step): {paper['seconds']:.2f} s an "
+            f"iteration, {paper['crystals_per_step'] / paper['seconds']:,.0f} crystals/s. An iteration of forge in the "
+            f"same group takes {iteration / first['ours_ms']:.0f} times less.",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    run_as_script(globals())
+
+
+if __name__ == "__main__":
+    main()
