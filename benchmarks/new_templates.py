@@ -134,8 +134,8 @@ def held_out_of(task: tuple[int, str, str, argparse.Namespace]) -> list[dict[str
     number, _, folder, arguments = task
     torch.set_num_threads(1)
     materials = parquet.read_table(Path(folder) / "materials.parquet")
-    whole = training_table(materials.filter(pc.equal(materials["space_group_number"], number)), number)
     rows = materials.filter(pc.equal(materials["space_group_number"], number))
+    whole = training_table(rows, number)
     out = _held_out_rows(whole.crystals, arguments.most, arguments.seed)
     if not out.any():
         return []
