@@ -63,7 +63,7 @@ def make(
         home: has the dataset; a training of the paper's equations is used where there is one.
         seeds: of forge; the first is the judged one, the others stand beside it.
         count: samples of each generation.
-        others: recipes that are compared if the home has a training of them, as paper and quick.
+        others: recipes that are compared if the home has a whole training of them, as paper and quick.
         space_groups: as of the commands; all by default.
     """
     from crystalforge.home import Home
@@ -87,9 +87,11 @@ def make(
                 drawn = _run(compared, home, *draw, *of_seed, "--distinct")["generation_id"]
                 compared.by_share[drawn], compared.seeds[drawn] = DISTINCT, seed
             compared.write(home)
-        trained = {models.recipe for models in known_models(Home.locate(home)) if models.records}
-        for recipe in (*BASELINES, *(name for name in others if name in trained)):
-            drawn = _run(compared, home, *draw, "--recipe", recipe, "--seed", str(seeds[0]))["generation_id"]
+        # Of a training that still runs nothing can be drawn.
+        whole = [models for models in known_models(Home.locate(home)) if models.records.keys() >= models.counts.keys()]
+        trained = {models.recipe: ("--training", models.training_id) for models in whole if models.recipe in others}
+        for recipe, chosen in ({name: ("--recipe", name) for name in BASELINES} | trained).items():
+            drawn = _run(compared, home, *draw, *chosen, "--seed", str(seeds[0]))["generation_id"]
             compared.by_share[drawn], compared.seeds[drawn] = recipe, seeds[0]
             compared.write(home)
     for generations in (compared.by_share, compared.equal):
