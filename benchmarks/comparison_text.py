@@ -26,7 +26,9 @@ def page(results: dict[str, Any], by_share: Figures, equal: Figures, plots: list
         "## Targets",
         tables.targets_table(found),
         "Shares in percent, raw samples, before any filter. A target holds if every seed holds it. Wasserstein "
-        "distances are of the samples as drawn, not of structures at training compositions, which would be easier.",
+        "distances are of the samples as drawn, not of structures at training compositions, which would be easier. "
+        "*Donor*, *real* (the crystals set aside; for these distances the training crystals) and the best of three "
+        "nulls stand beside: pooled, or their own worst group, or the one group of the target.",
         _neutral(neutral),
         "## Contacts by space group",
         tables.contact_table(by_share),
@@ -68,7 +70,7 @@ def _compared(results: dict[str, Any], figures: Figures) -> str:
         training = results["trainings"][generation]
         steps = ", ".join(f"{step:,}" for step in training["generator_steps"])
         lines.append((f"`{model}`", f"`{training['training_id']}`", steps, f"{training['seconds']:.0f}"))
-    head = ("generation", "training", "generator steps of each group", "s in the training loops, all groups")
+    head = ("generation", "training", "generator steps of each group", "wall seconds in the training loops, all groups")
     text = (
         f"{results['count']:,} samples of each, groups by their share of the training crystals. Seeds of forge: "
         f"{', '.join(map(str, results['seeds']))}; everything else was trained and drawn once."
@@ -101,7 +103,7 @@ def _collapse(results: dict[str, Any], plots: list[str]) -> list[str]:
     note = (
         "Total variation distances from the training crystals, 0 to 1. *Chance*: as many draws from the training "
         "crystals' own shares. *One template*: every sample has the commonest one. *Real, set aside* has few crystals, "
-        "so chance alone takes it far."
+        "so chance alone takes it far. forge spreads its draws evenly, so it may come below chance."
     )
     return [tables.collapse_table(results["collapse"]), note, *pictures, _heusler(results), _hypothetical(results)]
 
@@ -141,7 +143,7 @@ def _hypothetical(results: dict[str, Any]) -> str:
         f"{_share(results, 71, 'training', main)} have the template {', '.join(main)} (A2BC), and "
         f"{_share(results, 71, 'generated', main)} of forge's samples. forge learns them like all "
         f"others, because no energy enters training: {_samples(results, 71)} samples are of 71. What is drawn there "
-        "copies crystals that mostly would not exist; rank them by energy before use, or leave the group out by "
+        "resembles crystals far above the hull; rank them by energy before use, or leave the group out by "
         "`--space-groups`."
     )
 
