@@ -144,7 +144,7 @@ def held_out_of(task: tuple[int, str, str, argparse.Namespace]) -> list[dict[str
     values["sampling"]["compositions"] = "marginals"  # not asked for here, and quick to fit
     recipe: Any = recipe_from_values(values, "held-out templates").with_steps(arguments.steps)
     trainer = ForgeTrainer.create(number, recipe, arguments.seed)
-    data = ForgeTrainer.prepare(seen, None, recipe, arguments.seed)
+    data = ForgeTrainer.prepare(seen, recipe, arguments.seed)
     while not trainer.finished:
         trainer.train_epoch(data)
     statistics = training_statistics(seen.crystals.atomic_numbers, volumes_per_atom(seen.crystals))

@@ -82,9 +82,9 @@ def _train(task: tuple[int, int, str, dict[str, int]]) -> Row:
     recipe = recipe_with(**changes)
     materials = parquet.read_table(Path(folder) / "materials.parquet")
     materials = materials.filter(pc.equal(materials["space_group_number"], number))
-    parts = [training_table(part, number) for part in split_materials(materials, recipe.validation_share)]
+    seen, _ = split_materials(materials, recipe.validation_share)
     seconds = _clock()
-    data = ForgeTrainer.prepare(parts[0], parts[1], recipe, seed)
+    data = ForgeTrainer.prepare(training_table(seen, number), recipe, seed)
     trainer = ForgeTrainer.create(number, recipe, seed)
     preparation = seconds()
     epochs: list[Row] = []

@@ -75,7 +75,7 @@ def _forge(folder: Path, number: int, arguments: argparse.Namespace) -> dict[str
     recipe = _recipe("forge", steps_per_epoch=arguments.steps)
     small = _recipe("forge", steps_per_epoch=arguments.steps, batch_size=SMALL_BATCH)
     training, *_ = _tables(folder, number, recipe.validation_share)
-    data = replace(ForgeTrainer.prepare(training, None, recipe, 0), validation=None)
+    data = replace(ForgeTrainer.prepare(training, recipe, 0), validation=None)
     trainer, small_trainer = (ForgeTrainer.create(number, each, 0) for each in (recipe, small))
     trainer.train_epoch(data)  # the first fills caches
     row = {
@@ -138,7 +138,7 @@ def _paper(folder: Path, number: int, arguments: argparse.Namespace) -> dict[str
 
     recipe = _recipe("paper", steps_per_epoch=arguments.paper_steps)
     training, *_ = _tables(folder, number, recipe.validation_share)
-    data, trainer = PaperTrainer.prepare(training, None, recipe, 0), PaperTrainer.create(number, recipe, 0)
+    data, trainer = PaperTrainer.prepare(training, recipe, 0), PaperTrainer.create(number, recipe, 0)
     seconds = cpu_seconds(lambda: trainer.train_epoch(data), repeats=2) / arguments.paper_steps
     return {
         "group": number,

@@ -141,8 +141,7 @@ def _train(job: GroupJob) -> dict[str, Any]:
     materials = _materials(job)
     seen, aside = split_materials(materials, recipe.validation_share)
     table = training_table(seen, job.space_group_number)
-    validation = training_table(aside, job.space_group_number) if aside.num_rows else None
-    data = method.to_device(method.prepare(table, validation, recipe, job.seed), device)
+    data = method.to_device(method.prepare(table, recipe, job.seed), device)
     statistics = training_statistics(table.atomic_numbers, seen["volume_per_atom"].to_numpy())
     trainer = _continued(device) or method.create(job.space_group_number, recipe, job.seed, device)
     while not trainer.finished:

@@ -213,7 +213,6 @@ class CopyTrainer(Trainer[CopyRecipe, CrystalBatch]):
     @staticmethod
     def prepare(
         training: TrainingCrystals,
-        validation: TrainingCrystals | None,  # noqa: ARG004 - nothing is chosen by it
         recipe: CopyRecipe,  # noqa: ARG004
         seed: int,  # noqa: ARG004
     ) -> CrystalBatch:

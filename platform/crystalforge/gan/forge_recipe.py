@@ -27,9 +27,11 @@ class ForgeDonors(Part):
     """The known crystals that a sample starts from."""
 
     n_donors: Positive
-    """Nearest crystals of the same template, one of which is drawn in training."""
-    n_candidates: Positive
-    """Donors tried for each sample; the critic chooses among what the generator makes of them."""
+    """Nearest crystals of the same template that are asked."""
+    n_modes: Positive
+    """Structures tried for each sample, of those that the donors support."""
+    trust: Weight
+    """What the logarithm of a mode's support counts for, beside the critic's score, when one is chosen."""
 
 
 class ForgeWasserstein(Part):
@@ -61,7 +63,9 @@ class ForgeOptimisation(Optimisation):
     average_decay: Annotated[float, Field(ge=0, lt=1)]
     """Decay per step of the moving average of the generator that samples are drawn from; 0: the last one."""
     patience: Annotated[int, Field(ge=0)] = 0
-    """Epochs without a better one, by the validation part, that end the training early; 0: it takes all steps."""
+    """Epochs without a better one, by the judged crystals, that end the training early; 0: it takes all steps."""
+    judged_share: Annotated[float, Field(ge=0, lt=0.5)]
+    """Share of the training crystals, by elements, that the networks do not learn from: they choose the epoch."""
 
 
 class ForgeSampling(Merging):
@@ -87,7 +91,7 @@ class ForgeRecipe(AdversarialRecipe):
     optimisation: ForgeOptimisation
     sampling: ForgeSampling
     validation: Annotated[float, Field(ge=0, lt=0.5)]
-    """Share of the crystals, chosen by formula, that is set aside to choose the best epoch."""
+    """Share of the crystals, chosen by formula, that is set aside: the training never looks at it."""
 
     @property
     def validation_share(self) -> float:

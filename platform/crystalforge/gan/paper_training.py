@@ -88,7 +88,6 @@ class PaperTrainer(AdversarialTrainer[PaperRecipe, TrainingData]):
     @staticmethod
     def prepare(
         training: TrainingCrystals,
-        validation: TrainingCrystals | None,  # noqa: ARG004 - the paper sets nothing aside
         recipe: PaperRecipe,
         seed: int,
     ) -> TrainingData:

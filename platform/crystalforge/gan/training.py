@@ -87,8 +87,8 @@ class Trainer(ABC, Generic[RecipeKind, Data]):
 
     @staticmethod
     @abstractmethod
-    def prepare(training: TrainingCrystals, validation: TrainingCrystals | None, recipe: RecipeKind, seed: int) -> Data:
-        """What ``train_epoch`` reads, from the crystals to learn from and those set aside (None: nothing was).
+    def prepare(training: TrainingCrystals, recipe: RecipeKind, seed: int) -> Data:
+        """What ``train_epoch`` reads, from the crystals to learn from.
 
         It lies on the CPU; ``to_device`` brings it to where the training is.
         """

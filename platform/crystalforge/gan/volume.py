@@ -160,7 +160,7 @@ def _by_letter(
 
 
 @cache
-def _likeness(device: str) -> tuple[Tensor, Tensor]:
+def likeness(device: str) -> tuple[Tensor, Tensor]:
     """(119, 119) likeness of two elements for size and for a place."""
     own = np.eye(N_ATOMIC_NUMBERS)
     size, place = (
@@ -179,7 +179,7 @@ def _fractions(sites: Sites) -> Tensor:
 
 def _covariance(first: Sites, second: Sites) -> Tensor:
     """(n_first, n_second) float64."""
-    size, place = _likeness(str(first[0].device))
+    size, place = likeness(str(first[0].device))
     total = COMPOSITION * (_fractions(first) @ size @ _fractions(second).T) + CONSTANT
     same = (first[0][:, None] == second[0][None]).all(dim=2)
     alike_by_size = torch.zeros_like(total)

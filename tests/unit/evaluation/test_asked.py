@@ -60,7 +60,7 @@ def asked_home(bundled_materials: pa.Table, tmp_path_factory: pytest.TempPathFac
     recipe = load_recipe("donor")
     table = training_table(rows, NUMBER)
     trainer = CopyTrainer.create(NUMBER, recipe, seed=0)
-    trainer.train_epoch(CopyTrainer.prepare(table, None, recipe, 0))
+    trainer.train_epoch(CopyTrainer.prepare(table, recipe, 0))
     folder = home.trainings / "donor-1" / group_folder_name(NUMBER)
     save_checkpoint(
         folder / "checkpoint",

@@ -36,7 +36,7 @@ def folders(seen: TrainingTable, tmp_path_factory: pytest.TempPathFactory) -> di
     for name in ("donor", "swap"):
         trainer = CopyTrainer.create(NUMBER, load_recipe(name), seed=0)
         assert not trainer.finished
-        terms = trainer.train_epoch(CopyTrainer.prepare(seen, None, trainer.recipe, 0))
+        terms = trainer.train_epoch(CopyTrainer.prepare(seen, trainer.recipe, 0))
         assert trainer.finished
         assert 0 < terms["spread_log_volume"] < 0.1
         statistics = training_statistics(seen.atomic_numbers, volumes_per_atom(seen.crystals))

@@ -16,12 +16,14 @@ from crystalforge.gan.checkpoint import load_model, load_trainer, open_checkpoin
 from crystalforge.gan.forge.crystals import find_donors, slot_orders
 from crystalforge.gan.forge.drawing import generate, widened
 from crystalforge.gan.forge.knowledge import MAX_RATIO, Structures
-from crystalforge.gan.forge.learning import ForgeData, structures_of
+from crystalforge.gan.forge.learning import ForgeData, asked, structures_of
 from crystalforge.gan.forge.losses import contact_loss
 from crystalforge.gan.forge.model import ForgeModel
 from crystalforge.gan.forge.training import ForgeTrainer
+from crystalforge.gan.forge.validation import validation_figures
+from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.model import training_statistics
-from crystalforge.gan.recipe import Recipe, load_recipe, recipe_from_values
+from crystalforge.gan.recipe import load_recipe, recipe_from_values
 from crystalforge.gan.volume import site_order
 from crystalforge.generation.checking import merge_samples
 
@@ -29,11 +31,13 @@ GROUPS = [62, 164, 225]
 
 
 @pytest.fixture(scope="session")
-def small_forge() -> Recipe:
+def small_forge() -> ForgeRecipe:
     """The forge recipe with two epochs of three steps."""
     values = load_recipe("forge").model_dump()
     values["optimisation"] |= {"batch_size": 16, "generator_steps": 6, "steps_per_epoch": 3}
-    return recipe_from_values(values, "small")
+    recipe = recipe_from_values(values, "small")
+    assert isinstance(recipe, ForgeRecipe)
+    return recipe
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +48,8 @@ def tables(bundled_materials: pa.Table) -> dict[int, tuple[TrainingTable, Traini
 
 
 @pytest.fixture(scope="session")
-def data(tables: dict[int, tuple[TrainingTable, TrainingTable]], small_forge: Recipe) -> dict[int, ForgeData]:
-    return {number: ForgeTrainer.prepare(*tables[number], small_forge, 0) for number in GROUPS}
+def data(tables: dict[int, tuple[TrainingTable, TrainingTable]], small_forge: ForgeRecipe) -> dict[int, ForgeData]:
+    return {number: ForgeTrainer.prepare(tables[number][0], small_forge, 0) for number in GROUPS}
 
 
 @pytest.mark.parametrize("number", GROUPS)
@@ -63,12 +67,14 @@ def test_contacts_of_real_crystals_are_the_exact_ones(
 
 @pytest.mark.parametrize("number", GROUPS)
 def test_no_crystal_is_its_own_donor_and_all_share_the_template(data: dict[int, ForgeData], number: int) -> None:
-    known, donors = data[number].knowledge.known, data[number].donors
+    known = data[number].knowledge.known
+    donors = find_donors(known, known.code, known.atomic_numbers, 8, leave_out_same=True)
     rows = torch.arange(len(known))[:, None].expand_as(donors.index)[donors.exists]
     chosen = donors.index[donors.exists]
     elements = known.atomic_numbers.sort(dim=1).values
     assert len(rows) > len(known) and (elements[rows] != elements[chosen]).any(dim=1).all()
     assert (known.code[rows] == known.code[chosen]).all()
+    assert (donors.distance.diff(dim=1) >= 0).all()
     nearest = find_donors(known, known.code, known.atomic_numbers, 1)
     assert (known.atomic_numbers[nearest.index[:, 0]] == known.atomic_numbers).all(), (
         "a known crystal is nearest itself"
@@ -92,14 +98,33 @@ def test_the_contact_loss_grows_with_the_overlap_and_is_zero_within_the_window()
     assert gradient[3] == 0 and gradient[4] > 0
 
 
-def test_an_untrained_generator_gives_the_donor_with_the_suggested_cell(
-    data: dict[int, ForgeData], small_forge: Recipe
-) -> None:
+def test_an_untrained_generator_leaves_the_start_as_it_is(data: dict[int, ForgeData], small_forge: ForgeRecipe) -> None:
     trainer, knowledge = ForgeTrainer.create(62, small_forge, seed=0), data[62].knowledge
-    donor = data[62].donors.index[:, 0]
-    made = generate(knowledge, trainer.generator, knowledge.suggested, donor, torch.zeros(len(donor), 8))
-    assert (made.parameters - knowledge.known.parameters[donor]).abs().max() < 0.05
-    assert (made.log_volume - knowledge.suggested.log_volume).abs().max() < 0.05
+    start = data[62].starts.take(torch.arange(len(knowledge.known)), 0)
+    made = generate(knowledge, trainer.generator, knowledge.suggested, start, torch.zeros(len(start.support), 8))
+    assert torch.equal(made.parameters, start.parameters)
+    assert torch.equal(made.log_ratios, start.log_ratios)
+    assert torch.equal(made.log_volume, knowledge.suggested.log_volume)
+
+
+def test_the_gradient_penalty_sees_the_gradient_that_autograd_finds(
+    data: dict[int, ForgeData], small_forge: ForgeRecipe
+) -> None:
+    critic, one = ForgeTrainer.create(62, small_forge, seed=0).critic, data[62]
+    features = one.real_features.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(one.conditions, features).sum(), features)
+    torch.testing.assert_close(critic.slopes(one.conditions, features.detach()), gradient)
+
+
+def test_the_networks_do_not_learn_from_the_crystals_that_choose_the_epoch(data: dict[int, ForgeData]) -> None:
+    for one in data.values():
+        assert one.judged is not None
+        composition, real, starts = one.judged
+        known = one.knowledge.known
+        triples = {tuple(sorted(numbers)) for numbers in composition.atomic_numbers.tolist()}
+        learned = {tuple(sorted(numbers)) for numbers in known.atomic_numbers[one.learned_rows].tolist()}
+        assert triples and not triples & learned
+        assert len(composition) == len(real.log_volume) == len(starts.support)
 
 
 def test_overlapping_crystals_are_widened_to_the_floor_and_others_left(data: dict[int, ForgeData]) -> None:
@@ -115,7 +140,7 @@ def test_overlapping_crystals_are_widened_to_the_floor_and_others_left(data: dic
     assert torch.equal(made.log_volume[~low], tight.log_volume[~low])
 
 
-def _trained(data: ForgeData, recipe: Recipe, number: int) -> ForgeTrainer:
+def _trained(data: ForgeData, recipe: ForgeRecipe, number: int) -> ForgeTrainer:
     trainer = ForgeTrainer.create(number, recipe, seed=3)
     while not trainer.finished:
         trainer.train_epoch(data)
@@ -124,7 +149,7 @@ def _trained(data: ForgeData, recipe: Recipe, number: int) -> ForgeTrainer:
 
 @pytest.mark.parametrize("number", [62])
 def test_a_training_continued_from_a_checkpoint_takes_the_same_steps(
-    data: dict[int, ForgeData], small_forge: Recipe, tmp_path: Path, number: int
+    data: dict[int, ForgeData], small_forge: ForgeRecipe, tmp_path: Path, number: int
 ) -> None:
     whole = _trained(data[number], small_forge, number)
     part = ForgeTrainer.create(number, small_forge, seed=3)
@@ -140,8 +165,8 @@ def test_a_training_continued_from_a_checkpoint_takes_the_same_steps(
         assert torch.equal(tensor, continued.model_tensors()[name]), name
 
 
-def test_figures_of_the_validation_part_are_reported_and_the_best_epoch_is_kept(
-    data: dict[int, ForgeData], small_forge: Recipe
+def test_figures_of_the_judged_crystals_are_reported_and_the_best_epoch_is_kept(
+    data: dict[int, ForgeData], small_forge: ForgeRecipe
 ) -> None:
     trainer = ForgeTrainer.create(164, small_forge, seed=0)
     figures = trainer.train_epoch(data[164])
@@ -154,7 +179,7 @@ def test_figures_of_the_validation_part_are_reported_and_the_best_epoch_is_kept(
 
 @pytest.mark.parametrize("number", GROUPS)
 def test_samples_stand_on_their_template_exactly(
-    data: dict[int, ForgeData], small_forge: Recipe, tmp_path: Path, number: int
+    data: dict[int, ForgeData], small_forge: ForgeRecipe, tmp_path: Path, number: int
 ) -> None:
     trainer = ForgeTrainer.create(number, small_forge, seed=0)
     trainer.train_epoch(data[number])
@@ -173,16 +198,17 @@ def test_samples_stand_on_their_template_exactly(
     assert (merged.wyckoff_letter == composition.letters).mean() > 0.95, "few sites fall onto more special positions"
 
 
-def test_structures_of_true_compositions_are_near_the_true_ones(data: dict[int, ForgeData]) -> None:
-    """Copies of the nearest crystal with the learned volume are already better than any random crystal."""
-    from crystalforge.gan.forge.validation import validation_figures
-
-    composition, real, donors = data[225].validation  # type: ignore[misc]
+def test_structures_of_true_compositions_are_near_the_true_ones(
+    data: dict[int, ForgeData], tables: dict[int, tuple[TrainingTable, TrainingTable]], small_forge: ForgeRecipe
+) -> None:
+    """The starts for crystals that nothing was learned from are already better than any random crystal."""
     knowledge = data[225].knowledge
-    known = knowledge.known
-    copies = Structures(known.parameters[donors.index[:, 0]], composition.log_volume, composition.log_ratios)
-    random = Structures(torch.rand_like(copies.parameters), torch.full_like(copies.log_volume, 2.0), copies.log_ratios)
-    good = validation_figures(knowledge, composition, copies, real)
-    bad = validation_figures(knowledge, composition, random, real)
+    composition, real, starts = asked(knowledge, tables[225][1].crystals, small_forge.donors)
+    started = Structures(starts.parameters[:, 0], composition.log_volume, starts.log_ratios[:, 0])
+    random = Structures(
+        torch.rand_like(started.parameters), torch.full_like(started.log_volume, 2.0), started.log_ratios
+    )
+    good, bad = (validation_figures(knowledge, composition, made, real) for made in (started, random))
+    assert good["validation_n"] > 10
     assert good["validation_log_volume_error"] < 0.1 < bad["validation_log_volume_error"]
     assert good["validation_contact_share"] > bad["validation_contact_share"]

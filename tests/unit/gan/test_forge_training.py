@@ -32,8 +32,8 @@ def _recipe(**optimisation: float) -> Recipe:
 @pytest.fixture(scope="module")
 def forge_data(bundled_materials: pa.Table) -> ForgeData:
     """The bundled crystals of space group 164, a fifth of them set aside."""
-    parts = [training_table(part, NUMBER) for part in split_materials(bundled_materials, 0.2)]
-    return ForgeTrainer.prepare(parts[0], parts[1], _recipe(), seed=0)
+    seen, _ = split_materials(bundled_materials, 0.2)
+    return ForgeTrainer.prepare(training_table(seen, NUMBER), _recipe(), seed=0)
 
 
 def _epochs(trainer: ForgeTrainer, data: ForgeData) -> list[dict[str, float]]:

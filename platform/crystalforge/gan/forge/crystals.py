@@ -104,11 +104,17 @@ class Donors:
 
     Attributes:
         index: (n, n_donors) of the known crystals.
+        distance: (n, n_donors) sum of the squared distances of the elements, slot by slot.
         exists: (n, n_donors) False where there are fewer of the template.
     """
 
     index: Tensor
+    distance: Tensor
     exists: Tensor
+
+    def take(self, rows: Tensor) -> Donors:
+        """Those of the rows."""
+        return Donors(self.index[rows], self.distance[rows], self.exists[rows])
 
 
 def find_donors(
@@ -133,4 +139,4 @@ def find_donors(
         same_template &= ~(elements[:, None] == known_elements[None]).all(dim=2)
     distance = torch.where(same_template, distance, _NO_DONOR)
     nearest = distance.topk(min(n_donors, len(known)), dim=1, largest=False)
-    return Donors(nearest.indices, nearest.values < _NO_DONOR)
+    return Donors(nearest.indices, nearest.values, nearest.values < _NO_DONOR)

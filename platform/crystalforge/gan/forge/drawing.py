@@ -1,4 +1,4 @@
-"""From donors to crystals: what the generator makes of a donor, and which candidate the critic chooses."""
+"""From starts to crystals: what the generator makes of a start, and which mode is chosen."""
 
 from __future__ import annotations
 
@@ -8,35 +8,40 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from crystalforge.gan.forge.crystals import Donors
 from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
 from crystalforge.gan.forge.networks import Critic, Generator
+from crystalforge.gan.forge.starts import Starts
 
 
 def generate(
-    knowledge: Knowledge, generator: Generator, composition: Composition, donor: Tensor, noise: Tensor
+    knowledge: Knowledge,
+    generator: Generator,
+    composition: Composition,
+    start: Starts,
+    noise: Tensor,
+    condition: Tensor | None = None,
 ) -> Structures:
-    """Crystals of the compositions, each from the known crystal ``donor`` (n,).
+    """Crystals of the compositions, each from one start; the volume starts from the one suggested for the elements.
 
-    Sites and ratios start from the donor's, the volume from the one suggested for the elements.
+    Args:
+        knowledge: of the space group.
+        generator: corrects the starts.
+        composition: n compositions.
+        start: one mode of each.
+        noise: (n, noise_size).
+        condition: that of the compositions, where it is known already.
     """
-    known, free = knowledge.known, knowledge.free(composition.code)
-    start = known.parameters[donor]
-    angles = 2 * math.pi * start.flatten(1)
-    difference = knowledge.properties[known.atomic_numbers[donor]] - knowledge.properties[composition.atomic_numbers]
-    cell = torch.cat(
-        [
-            (known.log_volume[donor] - knowledge.suggested.log_volume[donor])[:, None],
-            known.log_ratios[donor] - composition.log_ratios,
-        ],
-        dim=1,
-    )
-    told = torch.cat([difference.flatten(1), angles.sin() * free, angles.cos() * free, cell / knowledge.scale], dim=1)
-    moved, volume, ratios = generator(knowledge.condition(composition), told, noise)
+    if condition is None:
+        condition = knowledge.condition(composition)
+    free = knowledge.free(composition.code)
+    angles = 2 * math.pi * start.parameters.flatten(1)
+    ratios = (start.log_ratios - composition.log_ratios) / knowledge.scale[1:]
+    told = torch.cat([angles.sin() * free, angles.cos() * free, ratios, start.support[:, None]], dim=1)
+    moved, volume, stretched = generator(condition, told, noise)
     return Structures(
-        start + moved * free.view_as(moved),
+        start.parameters + moved * free.view_as(moved),
         composition.log_volume + volume,
-        composition.log_ratios + ratios * knowledge.free_ratios,
+        start.log_ratios + stretched * knowledge.free_ratios,
     )
 
 
@@ -57,45 +62,41 @@ def widened(knowledge: Knowledge, composition: Composition, made: Structures) ->
     return Structures(made.parameters, made.log_volume + step.clamp(0.0, MOST_WIDENING), made.log_ratios)
 
 
-def best_of_candidates(
+def best_of_modes(
     knowledge: Knowledge,
     generator: Generator,
     critic: Critic,
     composition: Composition,
-    donors: Donors,
+    starts: Starts,
     noise: Tensor,
+    *,
     nearest_contacts: int,
+    trust: float,
 ) -> Structures:
-    """For each composition the candidate that the critic scores highest; overlapping ones come last, and are widened.
+    """For each composition what was made of the mode that support and critic favour; where all overlap, widened.
 
     Args:
         knowledge: of the space group.
-        generator: makes a candidate of each donor.
+        generator: makes a candidate of each mode.
         critic: scores them.
         composition: n compositions.
-        donors: (n, n_candidates), the first of which exists.
-        noise: (n, n_candidates, noise_size).
+        starts: n_modes of each.
+        noise: (n, n_modes, noise_size).
         nearest_contacts: as in the recipe.
+        trust: what the logarithm of the support counts for, beside the critic's score.
     """
     condition = knowledge.condition(composition)
-    best: Structures | None = None
-    best_score = torch.full((len(composition),), -torch.inf, device=noise.device)
-    for candidate in range(donors.index.shape[1]):
-        made = generate(knowledge, generator, composition, donors.index[:, candidate], noise[:, candidate])
-        ratios = knowledge.contact_ratios(composition, made, nearest_contacts)
+    made, scores = [], []
+    for mode in range(starts.support.shape[1]):
+        start = starts.take(torch.arange(len(composition), device=noise.device), mode)
+        one = generate(knowledge, generator, composition, start, noise[:, mode], condition)
+        ratios = knowledge.contact_ratios(composition, one, nearest_contacts)
         overlap = relu(knowledge.contact_window[0] - ratios[..., 0].amin(dim=1))
-        score = critic(condition, knowledge.features(composition, made, ratios)) - OVERLAP_COST * overlap
-        score = torch.where(donors.exists[:, candidate], score, -torch.inf)
-        if best is None:
-            best, best_score = made, score
-            continue
-        better = score > best_score
-        best_score = torch.where(better, score, best_score)
-        best = Structures(
-            torch.where(better[:, None, None], made.parameters, best.parameters),
-            torch.where(better, made.log_volume, best.log_volume),
-            torch.where(better[:, None], made.log_ratios, best.log_ratios),
-        )
-    if best is None:
-        raise ValueError("best_of_candidates: expected at least one candidate of each composition, got none.")
-    return widened(knowledge, composition, best)
+        score = critic(condition, knowledge.features(composition, one, ratios)) + trust * start.support.log()
+        scores.append(score - OVERLAP_COST * overlap)  # no support: -inf
+        made.append(one)
+    best = torch.stack(scores, dim=1).argmax(dim=1)
+    rows = torch.arange(len(best), device=best.device)
+    names = Structures.__dataclass_fields__
+    chosen = Structures(*(torch.stack([getattr(one, name) for one in made], dim=1)[rows, best] for name in names))
+    return widened(knowledge, composition, chosen)

@@ -15,8 +15,6 @@ from crystalforge.gan.forge.positions import Positions
 PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 """Pairs of sites: three of a site with its own orbit, then three of different orbits."""
 _N_OWN = 3
-_HEXAGONAL_STEPS = ((0, 0), (1, 0), (0, 1), (1, 1), (-1, 0), (0, -1), (-1, -1))
-"""Steps in the ab plane, one of which makes a reduced difference the nearest image where a = b and γ = 120°."""
 _FAR = 1e3
 """Å: stands for a distance that is not there."""
 _SAME_SITE = 1e-3
@@ -68,8 +66,9 @@ def _lengths(difference: Tensor, edges: Tensor, *, hexagonal: bool) -> Tensor:
     a, b, c = (edges[:, axis, None, None] for axis in range(3))
     u, v, w = difference.unbind(dim=-1)
     if hexagonal:
-        planes = [(u + i) ** 2 + (v + j) ** 2 - (u + i) * (v + j) for i, j in _HEXAGONAL_STEPS]
-        in_plane = torch.stack(planes).amin(dim=0) * a**2
+        # A step (i, j) adds 1 + (2i - j)u + (2j - i)v to the square; of ±a, ±b and ±(a + b) the best one counts.
+        step = torch.maximum(torch.maximum((2 * u - v).abs(), (2 * v - u).abs()), (u + v).abs())
+        in_plane = (u.square() + v.square() - u * v - (step - 1).relu()) * a.square()
     else:
-        in_plane = (u * a) ** 2 + (v * b) ** 2
-    return (in_plane + (w * c) ** 2).clamp_min(1e-12).sqrt()
+        in_plane = (u * a).square() + (v * b).square()
+    return (in_plane + (w * c).square()).clamp_min(1e-12).sqrt()

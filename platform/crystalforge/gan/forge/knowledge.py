@@ -35,6 +35,10 @@ class Structures:
     log_volume: Tensor
     log_ratios: Tensor
 
+    def take(self, rows: Tensor) -> Structures:
+        """Those at the rows."""
+        return Structures(self.parameters[rows], self.log_volume[rows], self.log_ratios[rows])
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -230,3 +234,8 @@ class Knowledge:
         suggested = Composition(known.code, known.atomic_numbers, **without_prefix("suggested", state))
         volumes = VolumeModel.from_state(without_prefix("volumes", state))
         return cls(space_group_number, known, suggested, state["scale"], state["contact_window"], volumes)
+
+
+def periodic(difference: Tensor) -> Tensor:
+    """Differences of fractional coordinates reduced to [-1/2, 1/2]."""
+    return difference - difference.detach().round()

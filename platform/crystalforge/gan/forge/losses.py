@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, smooth_l1_loss
 
-from crystalforge.gan.forge.knowledge import Knowledge, Structures
-from crystalforge.gan.forge.learning import periodic
+from crystalforge.gan.forge.knowledge import Knowledge, Structures, periodic
 from crystalforge.gan.forge_recipe import ForgePhysics
 
 VOLUME_BEND = 0.05
@@ -34,13 +34,24 @@ def physics_losses(
     fake: Structures,
     real: Structures,
     contact_ratios: Tensor,
+    is_own_mode: Tensor,
     weights: ForgePhysics,
 ) -> dict[str, Tensor]:
-    """The weighted terms: contacts, and cell and sites against the real crystals of the same elements."""
-    off = periodic(fake.parameters - real.parameters).flatten(1) * knowledge.free(code)
+    """The weighted terms: contacts, and cell and sites against the real crystals of the same elements.
+
+    ``is_own_mode`` (n,) says which fakes started near the real crystal: sites and ratios of another mode teach nothing.
+    """
+    own = is_own_mode.float()
+    off = periodic(fake.parameters - real.parameters).flatten(1) * knowledge.free(code) * own[:, None]
+    stretch = (fake.log_ratios - real.log_ratios) * own[:, None]
     return {
         "contact": weights.contact * contact_loss(contact_ratios, knowledge.contact_window),
-        "volume": weights.volume * smooth_l1_loss(fake.log_volume, real.log_volume, beta=VOLUME_BEND),
-        "ratios": weights.ratios * smooth_l1_loss(fake.log_ratios, real.log_ratios, beta=VOLUME_BEND),
-        "sites": weights.sites * smooth_l1_loss(off, off.new_zeros(()).expand_as(off), beta=SITE_BEND) * off.shape[1],
+        "volume": weights.volume * _bent(fake.log_volume - real.log_volume, VOLUME_BEND),
+        "ratios": weights.ratios * _bent(stretch, VOLUME_BEND),
+        "sites": weights.sites * _bent(off, SITE_BEND) * off.shape[1],
     }
+
+
+def _bent(errors: Tensor, bend: float) -> Tensor:
+    """Mean of the errors, squared below the bend and linear beyond."""
+    return smooth_l1_loss(errors, torch.zeros_like(errors), beta=bend)

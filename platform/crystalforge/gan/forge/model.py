@@ -15,10 +15,11 @@ from crystalforge.gan.compositions import from_state as compositions_from_state
 from crystalforge.gan.compositions.new_templates import with_new_templates
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.forge.crystals import find_donors
-from crystalforge.gan.forge.drawing import best_of_candidates
+from crystalforge.gan.forge.drawing import best_of_modes
 from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
 from crystalforge.gan.forge.networks import Critic, Generator
 from crystalforge.gan.forge.new_templates import Search, find_structures, random_starts
+from crystalforge.gan.forge.starts import find_starts
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.model import NOTHING_ASKED, Model, RawSamples
 from crystalforge.gan.request import Capacity, Request
@@ -130,8 +131,8 @@ class ForgeModel(Model):
         Returns:
             n raw samples, sites in the order given.
         """
-        n_candidates, noise_size = self.recipe.donors.n_candidates, self.recipe.networks.noise_size
-        shape = (len(letters), n_candidates, noise_size)
+        n_modes, noise_size = self.recipe.donors.n_modes, self.recipe.networks.noise_size
+        shape = (len(letters), n_modes, noise_size)
         noise = np.zeros(shape, np.float32) if random is None else random.standard_normal(shape, dtype=np.float32)
         return self._in_parts(
             letters, atomic_numbers, lambda composition, part: self._from_donors(composition, noise[part])
@@ -201,16 +202,18 @@ class ForgeModel(Model):
         return np.take_along_axis(sites, np.argsort(order, axis=1)[:, :, None], axis=1), self._equal_edges(edges)
 
     def _from_donors(self, composition: Composition, noise: NDArray[np.float32]) -> Structures:
-        """What the generator makes of the nearest known crystals, and the critic chooses."""
-        donors = find_donors(self.knowledge.known, composition.code, composition.atomic_numbers, noise.shape[1])
-        return best_of_candidates(
-            self.knowledge,
+        """What the generator makes of what the nearest known crystals support."""
+        knowledge, recipe = self.knowledge, self.recipe
+        donors = find_donors(knowledge.known, composition.code, composition.atomic_numbers, recipe.donors.n_donors)
+        return best_of_modes(
+            knowledge,
             self.generator,
             self.critic,
             composition,
-            donors,
+            find_starts(knowledge, composition, donors, recipe.donors.n_modes),
             torch.as_tensor(noise, device=self.device),
-            self.recipe.networks.nearest_contacts,
+            nearest_contacts=recipe.networks.nearest_contacts,
+            trust=recipe.donors.trust,
         )
 
     def _equal_edges(self, edges: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ CONTACT_CENTRES = torch.linspace(0.7, 1.9, 9)
 """Contact ratios at which the critic sees a smooth histogram of the least contacts."""
 CONTACT_WIDTH = 0.15
 STEP = 0.1
-"""Scale of the generator's corrections, so that an untrained one copies the donor."""
+"""Scale of the generator's corrections, so that an untrained one leaves the start as it is."""
 
 
 def perceptron(n_inputs: int, features: list[int], n_outputs: int, slope: float) -> nn.Sequential:
@@ -31,23 +31,23 @@ def condition_size(n_positions: int) -> int:
 
 
 class Generator(nn.Module):
-    """Corrects a donor for the elements: free parameters, volume per atom, ratios of the edges."""
+    """Corrects a start for the elements: free parameters, volume per atom, ratios of the edges."""
 
     def __init__(self, n_positions: int, networks: ForgeNetworks) -> None:
         super().__init__()
         self.noise_size = networks.noise_size
-        donor = 3 * N_PROPERTIES + 2 * N_PARAMETERS + N_RATIOS + 1
-        n_inputs = condition_size(n_positions) + donor + networks.noise_size
+        start = 2 * N_PARAMETERS + N_RATIOS + 1
+        n_inputs = condition_size(n_positions) + start + networks.noise_size
         self.layers = perceptron(
             n_inputs, networks.generator_features, N_PARAMETERS + 1 + N_RATIOS, networks.leaky_slope
         )
         *_, weight, bias = self.layers.parameters()
-        nn.init.normal_(weight, std=0.02)
+        nn.init.zeros_(weight)
         nn.init.zeros_(bias)
 
-    def forward(self, condition: Tensor, donor: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, condition: Tensor, start: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Corrections: of the parameters (n, 3, 3), of the log volume (n,), of the log ratios (n, 2)."""
-        answer = STEP * self.layers(torch.cat([condition, donor, noise], dim=1))
+        answer = STEP * self.layers(torch.cat([condition, start, noise], dim=1))
         parameters, volume, ratios = answer.split([N_PARAMETERS, 1, N_RATIOS], dim=1)
         return parameters.unflatten(1, (3, 3)), volume[:, 0], ratios
 
@@ -64,3 +64,21 @@ class Critic(nn.Module):
     def forward(self, condition: Tensor, features: Tensor) -> Tensor:
         """Scores (n,)."""
         return self.layers(torch.cat([condition, features], dim=1))[:, 0]
+
+    def slopes(self, condition: Tensor, features: Tensor) -> Tensor:
+        """Gradients (n, n_features) of the scores by the features, differentiable by the weights.
+
+        Exact without a second pass of autograd: between its bends a leaky ReLU is linear.
+        """
+        bends: list[Tensor] = []
+        with torch.no_grad():
+            values = torch.cat([condition, features], dim=1)
+            for layer in self.layers:
+                if isinstance(layer, nn.LeakyReLU):
+                    bends.append(torch.where(values > 0, 1.0, layer.negative_slope))
+                values = layer(values)
+        *hidden, last = (layer.weight for layer in self.layers if isinstance(layer, nn.Linear))
+        gradient = last
+        for bend, weight in zip(reversed(bends), reversed(hidden), strict=True):
+            gradient = (gradient * bend) @ weight
+        return gradient[:, condition.shape[1] :]

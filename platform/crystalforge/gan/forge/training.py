@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from crystalforge.gan.adversarial_training import AdversarialTrainer, adam
-from crystalforge.gan.forge.drawing import best_of_candidates, generate
-from crystalforge.gan.forge.knowledge import Composition, Structures
-from crystalforge.gan.forge.learning import ForgeData, forge_data
+from crystalforge.gan.forge.drawing import best_of_modes, generate
+from crystalforge.gan.forge.knowledge import Composition, Knowledge, Structures
+from crystalforge.gan.forge.learning import ForgeData, forge_data, structures_of
 from crystalforge.gan.forge.losses import physics_losses
 from crystalforge.gan.forge.model import ForgeModel
 from crystalforge.gan.forge.networks import Critic, Generator
+from crystalforge.gan.forge.starts import Starts
 from crystalforge.gan.forge.validation import validation_figures, validation_score
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.losses import critic_loss, generator_loss
@@ -45,7 +47,7 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
     """Moving average of the generator: what samples are drawn from."""
     optimisers: dict[str, torch.optim.Adam]
     best: dict[str, Tensor]
-    """Weights of the average and of the critic at the best epoch by the validation part."""
+    """Weights of the average and of the critic at the best epoch by the judged crystals."""
     best_score: float = -math.inf
     epochs_since_best: int = 0
     learned: dict[str, Tensor] = field(default_factory=dict)
@@ -100,11 +102,9 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
         return trainer
 
     @staticmethod
-    def prepare(
-        training: TrainingCrystals, validation: TrainingCrystals | None, recipe: ForgeRecipe, seed: int
-    ) -> ForgeData:
-        """Learn cells and compositions, and look up the donors."""
-        return forge_data(training.crystals, validation.crystals if validation else None, recipe, seed)
+    def prepare(training: TrainingCrystals, recipe: ForgeRecipe, seed: int) -> ForgeData:
+        """Learn cells and compositions, and find where the generator starts."""
+        return forge_data(training.crystals, recipe, seed)
 
     @property
     def finished(self) -> bool:
@@ -134,27 +134,27 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
         device = next(self.generator.parameters()).device
         return ForgeModel.from_tensors(self.space_group_number, self.recipe, self.model_tensors(), statistics, device)
 
+    def train_epoch(self, data: ForgeData) -> dict[str, float]:
+        """One epoch; before the first, the untrained networks are judged too: an epoch must beat them to be kept."""
+        if self.epoch == 0:
+            self._keep_if_best(data)
+        return super().train_epoch(data)
+
     def _finish_epoch(self, data: ForgeData) -> dict[str, float]:
-        """Keep what was learned besides the networks, and look at the validation part."""
+        """Keep what was learned besides the networks, and look at the judged crystals."""
         self.learned = prefixed("knowledge", data.knowledge.state()) | prefixed(
             "compositions", data.compositions.state()
         )
         return self._keep_if_best(data)
 
     def _keep_if_best(self, data: ForgeData) -> dict[str, float]:
-        """Figures of the validation part; the networks are kept if no epoch was better, or there is nothing to ask."""
+        """Figures of the judged crystals; the networks are kept if no epoch was better, or there is nothing to ask."""
         figures: dict[str, float] = {}
         score = math.inf
-        if data.validation is not None:
-            composition, real, donors = data.validation
-            networks = self.recipe.networks
-            shape = (*donors.index.shape, networks.noise_size)
-            noise = torch.zeros(shape, device=donors.index.device)  # the middle of the noise: no luck in the choice
-            with torch.inference_mode():
-                made = best_of_candidates(
-                    data.knowledge, self.average, self.critic, composition, donors, noise, networks.nearest_contacts
-                )
-                figures = validation_figures(data.knowledge, composition, made, real)
+        if data.judged is not None:
+            composition, real, starts = data.judged
+            made = self.remade(data.knowledge, composition, starts)
+            figures = validation_figures(data.knowledge, composition, made, real)
             score = validation_score(figures)
         self.epochs_since_best += 1
         if score >= self.best_score:
@@ -164,60 +164,74 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
             self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
         return figures
 
+    @torch.no_grad()
+    def remade(self, knowledge: Knowledge, composition: Composition, starts: Starts) -> Structures:
+        """What would be made of n compositions now, with the middle of the noise: no luck in the choice."""
+        noise = torch.zeros(*starts.support.shape, self.recipe.networks.noise_size, device=knowledge.device)
+        return best_of_modes(
+            knowledge,
+            self.average,
+            self.critic,
+            composition,
+            starts,
+            noise,
+            nearest_contacts=self.recipe.networks.nearest_contacts,
+            trust=self.recipe.donors.trust,
+        )
+
     def _step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        for _ in range(self.recipe.wasserstein.critic_steps):
-            terms |= self._critic_step(data, random)
+        for condition, real, fake in self._critic_batches(data, random):
+            terms |= self._critic_step(condition, real, fake, random)
         terms |= self._generator_step(data, random)
         self._average()
         return terms
 
-    def _draw(self, data: ForgeData, random: torch.Generator) -> tuple[Composition, Structures, Tensor]:
-        """Compositions and structures of a minibatch of real crystals, and a donor of each."""
-        n, device, known = self.recipe.optimisation.batch_size, data.knowledge.device, data.knowledge.known
-        rows = torch.randint(len(known), (n,), generator=random, device=device)
-        n_donors = data.donors.exists[rows].sum(dim=1)
-        chosen = (torch.rand(n, generator=random, device=device) * n_donors).long()
-        # A crystal that is alone in its template is its own donor.
-        donor = torch.where(n_donors > 0, data.donors.index[rows, chosen], rows)
-        real = Structures(known.parameters[rows], known.log_volume[rows], known.log_ratios[rows])
-        return data.knowledge.suggested.take(rows), real, donor
+    def _draw(self, data: ForgeData, n: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Rows (n,) of known crystals and a mode of each, in proportion to its support."""
+        device, support = data.knowledge.device, data.starts.support
+        rows = data.learned_rows[torch.randint(len(data.learned_rows), (n,), generator=random, device=device)]
+        reached = support[rows].cumsum(dim=1)
+        draw = torch.rand(n, 1, generator=random, device=device) * reached[:, -1:]
+        return rows, (draw >= reached[:, :-1]).sum(dim=1)
 
-    def _fake(self, data: ForgeData, composition: Composition, donor: Tensor, random: torch.Generator) -> Structures:
-        noise = torch.randn(len(donor), self.generator.noise_size, generator=random, device=donor.device)
-        return generate(data.knowledge, self.generator, composition, donor, noise)
+    def _fake(
+        self, data: ForgeData, rows: Tensor, mode: Tensor, random: torch.Generator
+    ) -> tuple[Structures, Tensor, Tensor]:
+        """Crystals of the compositions of known ones, what the critic sees of them, and their contact ratios."""
+        knowledge, composition = data.knowledge, data.knowledge.suggested.take(rows)
+        noise = torch.randn(len(rows), self.generator.noise_size, generator=random, device=rows.device)
+        start = data.starts.take(rows, mode)
+        fake = generate(knowledge, self.generator, composition, start, noise, data.conditions[rows])
+        ratios = knowledge.contact_ratios(composition, fake, self.recipe.networks.nearest_contacts)
+        return fake, knowledge.features(composition, fake, ratios), ratios
 
-    def _features(self, data: ForgeData, composition: Composition, structures: Structures) -> tuple[Tensor, Tensor]:
-        """What the critic sees, and the contact ratios."""
-        ratios = data.knowledge.contact_ratios(composition, structures, self.recipe.networks.nearest_contacts)
-        return data.knowledge.features(composition, structures, ratios), ratios
-
-    def _critic_step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
-        composition, real, donor = self._draw(data, random)
-        condition = data.knowledge.condition(composition)
+    def _critic_batches(self, data: ForgeData, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Condition, real and fake features of each critic step. The generator rests, so all are made at once."""
+        n, n_steps = self.recipe.optimisation.batch_size, self.recipe.wasserstein.critic_steps
+        rows, mode = self._draw(data, n * n_steps, random)
         with torch.no_grad():
-            fake_features, _ = self._features(data, composition, self._fake(data, composition, donor, random))
-            real_features, _ = self._features(data, composition, real)
-        scores = self.critic(torch.cat([condition, condition]), torch.cat([real_features, fake_features]))
-        wasserstein = critic_loss(*scores.chunk(2))
-        weight = torch.rand(len(donor), 1, generator=random, device=donor.device)
-        penalty = self._gradient_penalty(condition, real_features, fake_features, weight)
+            _, fake, _ = self._fake(data, rows, mode, random)
+        parts = (data.conditions[rows], data.real_features[rows], fake)
+        return zip(*(part.split(n) for part in parts), strict=True)
+
+    def _critic_step(self, condition: Tensor, real: Tensor, fake: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        weight = torch.rand(len(real), 1, generator=random, device=real.device)
+        wasserstein = critic_loss(*self.critic(condition.repeat(2, 1), torch.cat([real, fake])).chunk(2))
+        # E[(|∇ D(x̂)| - 1)²] on the segment between real and fake of the same composition, one U(0, 1) weight each.
+        gradient = self.critic.slopes(condition, torch.lerp(fake, real, weight))
+        penalty = ((gradient.norm(dim=1) - 1) ** 2).mean()
         self._descend("critic", wasserstein + self.recipe.wasserstein.gradient_penalty * penalty)
         return {"wasserstein_distance": -wasserstein.detach(), "gradient_penalty": penalty.detach()}
 
-    def _gradient_penalty(self, condition: Tensor, real: Tensor, fake: Tensor, weight: Tensor) -> Tensor:
-        """E[(|∇ D(x̂)| - 1)²] on the segment between real and fake of the same composition, one U(0, 1) weight each."""
-        between = (weight * real + (1 - weight) * fake).requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self.critic(condition, between).sum(), between, create_graph=True)
-        return ((gradient.norm(dim=1) - 1) ** 2).mean()
-
     def _generator_step(self, data: ForgeData, random: torch.Generator) -> dict[str, Tensor]:
-        composition, real, donor = self._draw(data, random)
-        fake = self._fake(data, composition, donor, random)
-        features, ratios = self._features(data, composition, fake)
+        knowledge = data.knowledge
+        rows, mode = self._draw(data, self.recipe.optimisation.batch_size, random)
+        fake, features, ratios = self._fake(data, rows, mode, random)
+        real, own = structures_of(knowledge.known).take(rows), data.is_own_mode[rows, mode]
         self.critic.requires_grad_(False)
-        adversarial = generator_loss(self.critic(data.knowledge.condition(composition), features))
-        terms = physics_losses(data.knowledge, composition.code, fake, real, ratios, self.recipe.physics)
+        adversarial = generator_loss(self.critic(data.conditions[rows], features))
+        terms = physics_losses(knowledge, knowledge.known.code[rows], fake, real, ratios, own, self.recipe.physics)
         self._descend("generator", self.recipe.wasserstein.adversarial * adversarial + sum(terms.values()))
         self.critic.requires_grad_(True)
         return {
@@ -227,6 +241,5 @@ class ForgeTrainer(AdversarialTrainer[ForgeRecipe, ForgeData]):
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = self.recipe.optimisation.average_decay
-        for average, now in zip(self.average.parameters(), self.generator.parameters(), strict=True):
-            average.lerp_(now, 1 - decay)
+        weight = 1 - self.recipe.optimisation.average_decay
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.generator.parameters()), weight)
