@@ -1,8 +1,8 @@
 """The training of method ``forge`` as a plain loop: a Dataset, a DataLoader, one crystal after another in NumPy.
 
-Self-augmentation, choice of a donor, and orbits with their contacts are made for each crystal when it is asked for;
-then come the same networks, losses and optimisers as in ``gan.forge.training``. What it is worth to have all of this
-as tensors is measured by training_step.py.
+Self-augmentation, the start of the generator, and orbits with their contacts are made for each crystal when it is asked
+for; then come the same networks, losses and optimisers as in ``gan.forge.training``. What it is worth to have all of
+this as tensors is measured by training_step.py.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from plain_starts import PlainStarts, Start
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from crystalforge.gan.element_metric import place_distances
 from crystalforge.gan.forge.drawing import generate
 from crystalforge.gan.forge.geometry import PAIRS
 from crystalforge.gan.forge.knowledge import MAX_RATIO, Composition, Structures
 from crystalforge.gan.forge.learning import ForgeData
 from crystalforge.gan.forge.losses import physics_losses
+from crystalforge.gan.forge.starts import Starts
 from crystalforge.gan.forge.training import ForgeTrainer
+from crystalforge.gan.forge.validation import MISPLACED
+from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.losses import critic_loss, generator_loss
 
 NEIGHBOURS = np.array(list(itertools.product((-1, 0, 1), repeat=3)))
@@ -35,73 +38,73 @@ Batch = dict[str, Tensor]
 
 
 class PlainCrystals(Dataset[Item]):
-    """Training crystals of one space group, each prepared when it is asked for.
+    """Crystals of one space group that the networks learn from, each prepared when it is asked for.
 
     Args:
         data: of the batched training; only its crystals and its tables of the space group are read.
         n_crystals: without self-augmentation.
-        n_donors, n_nearest: as in the recipe.
-        search: look for the donors of each crystal when it is asked for; else they are known beforehand.
-        seed: of orders and donors.
+        recipe: of the training.
+        search: look for donors and modes of each crystal when it is asked for; else its starts are known beforehand.
+        seed: of orders and modes.
     """
 
-    def __init__(self, data: ForgeData, n_crystals: int, n_donors: int, n_nearest: int, *, search: bool, seed: int):
+    def __init__(self, data: ForgeData, n_crystals: int, recipe: ForgeRecipe, *, search: bool, seed: int) -> None:
         knowledge = data.knowledge
-        self.known = {name: tensor.numpy() for name, tensor in knowledge.known.state().items()}
+        self.starts = PlainStarts(data, recipe.donors.n_donors, recipe.donors.n_modes)
+        self.known, self.positions = self.starts.known, self.starts.positions
         self.suggested = {name: getattr(knowledge.suggested, name).numpy() for name in ("log_volume", "log_ratios")}
-        self.positions = {name: tensor.numpy() for name, tensor in vars(knowledge.positions).items()}
-        self.position_of = {code: i for i, code in enumerate(knowledge.position_codes.tolist())}
         self.radii, self.hexagonal = knowledge.radii.numpy(), knowledge.hexagonal
-        self.distances = np.array(place_distances())
-        self.n_crystals, self.n_donors, self.n_nearest, self.search = n_crystals, n_donors, n_nearest, search
-        self.donors, self.exists = data.donors.index.numpy(), data.donors.exists.numpy()
+        self.n_nearest, self.search = recipe.networks.nearest_contacts, search
+        self.learned = [row for row in data.learned_rows.tolist() if row < n_crystals]
+        self.beforehand = {name: tensor.numpy() for name, tensor in vars(data.starts).items()}
         self.random = np.random.default_rng(seed)
-        self.of_template: dict[tuple[int, ...], list[int]] = {}
-        self.row_of: dict[tuple[int, ...], int] = {}
-        for row, (code, numbers) in enumerate(zip(self.known["code"], self.known["atomic_numbers"], strict=True)):
-            self.of_template.setdefault(tuple(code), []).append(row)
-            self.row_of[(*code, *numbers)] = row
+        elements = zip(self.known["code"].tolist(), self.known["atomic_numbers"].tolist(), strict=True)
+        self.row_of = {(*code, *numbers): row for row, (code, numbers) in enumerate(elements)}
 
     def __len__(self) -> int:
-        return self.n_crystals
+        return len(self.learned)
 
     def __getitem__(self, index: int) -> Item:
-        """One crystal in one of its orders, with a donor and its contacts."""
-        order = self._order(index)
-        code, numbers = self.known["code"][index][order], self.known["atomic_numbers"][index][order]
-        item: Item = {name: values[index] for name, values in self.known.items()}
-        item |= {"code": code, "atomic_numbers": numbers, "parameters": self.known["parameters"][index][order]}
-        item |= {f"suggested_{name}": values[index] for name, values in self.suggested.items()}
-        item["donor"] = np.int64(self._donor(index, code, numbers))
-        item["ratios"] = self._contact_ratios(item)
+        """One crystal in one of its orders, with a start and its contacts."""
+        row = self.learned[index]
+        order = self._order(row)
+        item: Item = {name: values[row] for name, values in self.known.items()}
+        item |= {name: self.known[name][row][order] for name in ("code", "atomic_numbers", "parameters")}
+        item |= {f"suggested_{name}": values[row] for name, values in self.suggested.items()}
+        parameters, log_ratios, support = self._start(row, item)
+        item |= {"start_parameters": np.float32(parameters), "start_log_ratios": np.float32(log_ratios)}
+        item |= {"start_support": np.float32(support), "is_own_mode": self._is_near(item)}
+        item["ratios"] = self.contact_ratios(item)
         return item
 
-    def _order(self, index: int) -> list[int]:
+    def _order(self, row: int) -> list[int]:
         """Self-augmentation: one of the orders of the sites that keep the letters ascending."""
-        code = self.known["code"][index]
+        code = self.known["code"][row]
         orders = [order for order in itertools.permutations(range(3)) if all(code[list(order)] == code)]
         return list(orders[self.random.integers(len(orders))])
 
-    def _donor(self, index: int, code: NDArray[np.int64], numbers: NDArray[np.int64]) -> int:
-        """One of the nearest known crystals of the same template and other elements."""
-        if not self.search:
-            row = self.row_of[(*code, *numbers)]
-            n_donors = int(self.exists[row].sum())
-            return int(self.donors[row, self.random.integers(n_donors)]) if n_donors else index
-        rows = np.array(self.of_template[tuple(code)])
-        others = self.known["atomic_numbers"][rows]
-        different = (np.sort(others, axis=1) != np.sort(numbers)).any(axis=1)
-        rows, others = rows[different], others[different]
-        if len(rows) == 0:
-            return index
-        distance = sum(self.distances[numbers[slot], others[:, slot]] for slot in range(3))
-        nearest = rows[np.argsort(distance)[: self.n_donors]]
-        return int(nearest[self.random.integers(len(nearest))])
+    def _start(self, row: int, item: Item) -> Start:
+        """A mode, drawn by its support."""
+        code, numbers = item["code"], item["atomic_numbers"]
+        if self.search:
+            return self.starts.draw(row, code, numbers, float(item["suggested_log_volume"]), self.random)
+        row = self.row_of[(*code.tolist(), *numbers.tolist())]
+        support = self.beforehand["support"][row].astype(float)
+        mode = self.random.choice(len(support), p=support / support.sum())
+        return self.beforehand["parameters"][row, mode], self.beforehand["log_ratios"][row, mode], support[mode]
 
-    def _contact_ratios(self, item: Item) -> NDArray[np.float32]:
+    def _is_near(self, item: Item) -> np.bool_:
+        """Whether all sites of the start are well placed, seen from the crystal itself."""
+        linear = self.positions["linear"][self.starts.place_of(item["code"])]
+        off = (linear @ (item["start_parameters"] - item["parameters"])[..., None])[..., 0]
+        off -= np.round(off)
+        (edges,) = self.starts.edges(item["code"], float(item["log_volume"]), item["log_ratios"][None])
+        return np.linalg.norm(off * edges, axis=1).max() <= MISPLACED * np.exp(item["log_volume"] / 3)
+
+    def contact_ratios(self, item: Item) -> NDArray[np.float32]:
         """The least distances of each pair of sites over the sum of their radii, (6, n_nearest), ascending."""
-        place = [self.position_of[code] for code in item["code"].tolist()]
-        lattice = self._lattice(item, place)
+        place = self.starts.place_of(item["code"])
+        lattice = self._lattice(item)
         sites = [
             self.positions["linear"][p] @ item["parameters"][slot] + self.positions["constant"][p]
             for slot, p in enumerate(place)
@@ -122,14 +125,11 @@ class PlainCrystals(Dataset[Item]):
             ratios[i, : len(least)] = np.minimum(least / radii, MAX_RATIO)
         return ratios
 
-    def _lattice(self, item: Item, place: list[int]) -> NDArray[np.float64]:
+    def _lattice(self, item: Item) -> NDArray[np.float64]:
         """Rows a, b, c in Å."""
-        n_atoms = self.positions["multiplicity"][place].sum()
-        b, c = np.exp(item["log_ratios"])
-        height = np.sqrt(0.75) if self.hexagonal else 1.0
-        a = (np.exp(item["log_volume"]) * n_atoms / (b * c * height)) ** (1 / 3)
+        ((a, b, c),) = self.starts.edges(item["code"], float(item["log_volume"]), item["log_ratios"][None])
         slant = -0.5 if self.hexagonal else 0.0
-        return np.array([[a, 0, 0], [slant * b * a, height * b * a, 0], [0, 0, c * a]])
+        return np.array([[a, 0, 0], [slant * b, self.starts.height * b, 0], [0, 0, c]])
 
 
 def batches(crystals: PlainCrystals, batch_size: int, n_batches: int) -> Iterator[Batch]:
@@ -156,9 +156,10 @@ def _unpacked(batch: Batch) -> tuple[Composition, Structures]:
     return composition, Structures(batch["parameters"], batch["log_volume"], batch["log_ratios"])
 
 
-def _fake(trainer: ForgeTrainer, data: ForgeData, composition: Composition, donor: Tensor) -> Structures:
-    noise = torch.randn(len(donor), trainer.generator.noise_size)
-    return generate(data.knowledge, trainer.generator, composition, donor, noise)
+def _fake(trainer: ForgeTrainer, data: ForgeData, composition: Composition, batch: Batch) -> Structures:
+    noise = torch.randn(len(composition), trainer.generator.noise_size)
+    start = Starts(batch["start_parameters"], batch["start_log_ratios"], batch["start_support"])
+    return generate(data.knowledge, trainer.generator, composition, start, noise)
 
 
 def _critic_step(trainer: ForgeTrainer, data: ForgeData, batch: Batch) -> None:
@@ -166,7 +167,7 @@ def _critic_step(trainer: ForgeTrainer, data: ForgeData, batch: Batch) -> None:
     composition, real = _unpacked(batch)
     condition = knowledge.condition(composition)
     with torch.no_grad():
-        fake = _fake(trainer, data, composition, batch["donor"])
+        fake = _fake(trainer, data, composition, batch)
         ratios = knowledge.contact_ratios(composition, fake, trainer.recipe.networks.nearest_contacts)
         fake_features = knowledge.features(composition, fake, ratios)
         real_features = knowledge.features(composition, real, batch["ratios"])
@@ -181,10 +182,11 @@ def _critic_step(trainer: ForgeTrainer, data: ForgeData, batch: Batch) -> None:
 def _generator_step(trainer: ForgeTrainer, data: ForgeData, batch: Batch) -> None:
     knowledge, recipe = data.knowledge, trainer.recipe
     composition, real = _unpacked(batch)
-    fake = _fake(trainer, data, composition, batch["donor"])
+    fake = _fake(trainer, data, composition, batch)
     ratios = knowledge.contact_ratios(composition, fake, recipe.networks.nearest_contacts)
     scores = trainer.critic(knowledge.condition(composition), knowledge.features(composition, fake, ratios))
-    terms = physics_losses(knowledge, composition.code, fake, real, ratios, recipe.physics)
+    own = batch["is_own_mode"]
+    terms = physics_losses(knowledge, composition.code, fake, real, ratios, own, recipe.physics)
     _descend(trainer, "generator", recipe.wasserstein.adversarial * generator_loss(scores) + sum(terms.values()))
 
 

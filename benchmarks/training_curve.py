@@ -1,8 +1,10 @@
 """How fast forge reaches its targets: `python benchmarks/training_curve.py [--groups 62,164] [--plots docs/training]`.
 
 Trains groups and seeds in this program without Ray, and notes after every epoch the seconds since the start,
-preparation included, and the figures of the crystals set aside. The curve pools all groups: their seconds summed, their
-figures weighted by the crystals set aside. The null is one step of training: the nearest crystals with suggested cells.
+preparation included, and how well the validation part is made again, which no part of a training looks at. The epoch
+is chosen as a training chooses it: by the judged crystals, a tenth of the training part. The curve pools all groups:
+their seconds summed, their figures weighted by the validation crystals. The null is the untrained networks: what the
+nearest crystals agree on, with suggested cells.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ CURVE = "training_curve.svg"
 PLACED, VOLUME, CONTACTS = "validation_placed_share", "validation_log_volume_error", "validation_contact_share"
 LABELS = {PLACED: "placed (%)", VOLUME: "error of log volume (%)", CONTACTS: "contacts ≥ 0.75 (%)"}
 N = "validation_n"
+JUDGED = "judged"
 
 Row = dict[str, Any]
 
@@ -61,71 +64,104 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _train(task: tuple[int, int, str, dict[str, int]]) -> Row:
-    """One training: null, seconds of the preparation, and a row for each epoch."""
-    import pyarrow.compute as pc
+    """One training: a row for the untrained networks after the preparation, and one for each epoch."""
     import torch
-    from pyarrow import parquet
 
-    from crystalforge.dataset import split_materials, training_table
     from crystalforge.gan.forge.training import ForgeTrainer
-    from crystalforge.gan.forge.validation import validation_score
     from crystalforge.gan.recipe import load_recipe, recipe_from_values
 
     number, seed, folder, changes = task
     torch.set_num_threads(1)
-
-    def recipe_with(**optimisation: int) -> Any:
-        values = load_recipe("forge").model_dump()
-        values["optimisation"] |= optimisation
-        return recipe_from_values(values, "curve")
-
-    recipe = recipe_with(**changes)
-    materials = parquet.read_table(Path(folder) / "materials.parquet")
-    materials = materials.filter(pc.equal(materials["space_group_number"], number))
-    seen, _ = split_materials(materials, recipe.validation_share)
-    seconds = _clock()
-    data = ForgeTrainer.prepare(training_table(seen, number), recipe, seed)
-    trainer = ForgeTrainer.create(number, recipe, seed)
-    preparation = seconds()
-    epochs: list[Row] = []
+    values = load_recipe("forge").model_dump()
+    values["optimisation"] |= changes
+    recipe = recipe_from_values(values, "curve")
+    training, validation = _tables(Path(folder), number, recipe.validation_share)
+    clock = Clock()
+    data = clock.run(lambda: ForgeTrainer.prepare(training, recipe, seed))
+    trainer = clock.run(lambda: ForgeTrainer.create(number, recipe, seed))
+    look = _look(data, validation, recipe)
+    rows = [clock.spent | {"generator_steps": 0} | look(trainer)]
     while not trainer.finished:
-        figures = trainer.train_epoch(data)
-        epochs.append(seconds() | {"generator_steps": trainer.generator_steps} | _figures(figures))
-        epochs[-1]["score"] = validation_score(figures)
-    null = ForgeTrainer.create(number, recipe_with(generator_steps=1, steps_per_epoch=1), seed).train_epoch(data)
-    return {"group": number, "seed": seed, "preparation": preparation, "null": _figures(null), "epochs": epochs}
+        clock.run(lambda: trainer.train_epoch(data))
+        rows.append(clock.spent | {"generator_steps": trainer.generator_steps} | look(trainer))
+    return {"group": number, "seed": seed, "epochs": rows}
 
 
-def _clock() -> Callable[[], dict[str, float]]:
-    """Seconds since now."""
-    import time
+def _tables(folder: Path, number: int, validation_share: float) -> tuple[Any, Any]:
+    """Training part of a group, and its validation part or None."""
+    import pyarrow.compute as pc
+    from pyarrow import parquet
 
-    cpu, wall = time.process_time(), time.perf_counter()
-    return lambda: {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
+    from crystalforge.dataset import split_materials, training_table
+
+    materials = parquet.read_table(folder / "materials.parquet")
+    parts = split_materials(materials.filter(pc.equal(materials["space_group_number"], number)), validation_share)
+    training, validation = (training_table(part, number) if part.num_rows else None for part in parts)
+    return training, validation
 
 
-def _figures(figures: dict[str, float]) -> dict[str, float]:
-    return {name: figures[name] for name in (*LABELS, N)}
+class Clock:
+    """Seconds spent in what is run by it: looking at the figures of an epoch costs the training nothing."""
+
+    def __init__(self) -> None:
+        self.spent = {"cpu_s": 0.0, "wall_s": 0.0}
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        """What the call returns."""
+        import time
+
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = call()
+        spent = {"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall}
+        self.spent = {name: self.spent[name] + seconds for name, seconds in spent.items()}
+        return result
+
+
+def _look(data: Any, validation: Any, recipe: Any) -> Callable[[Any], Row]:
+    """Gives the figures of the validation part, and of the judged crystals how many there are and their score."""
+    from crystalforge.gan.forge.learning import asked
+    from crystalforge.gan.forge.validation import validation_figures, validation_score
+
+    parts = {JUDGED: data.judged}
+    parts["validation"] = None if validation is None else asked(data.knowledge, validation.crystals, recipe.donors)
+
+    def look(trainer: Any) -> Row:
+        figures = dict.fromkeys((JUDGED, "validation"), dict.fromkeys((*LABELS, N), 0.0))
+        for name, part in parts.items():
+            if part is not None and len(part[0]):
+                composition, real, starts = part
+                made = trainer.remade(data.knowledge, composition, starts)
+                figures[name] = validation_figures(data.knowledge, composition, made, real)
+        judged = figures[JUDGED]
+        # Without judged crystals a training keeps its last epoch.
+        score = validation_score(judged) if judged[N] else float(trainer.epoch)
+        kept = {name: figures["validation"][name] for name in (*LABELS, N)}
+        return kept | {"score": score, JUDGED: judged[N]}
+
+    return look
 
 
 def pooled_curve(trainings: list[Row]) -> list[Row]:
-    """The null at the seconds of the preparation, then a row for each epoch of one seed's trainings.
+    """The untrained networks at the seconds of the preparation, then a row for each epoch of one seed's trainings.
 
     Each group counts with the best of its epochs so far, which is the one that a model keeps. One that has ended stays
     as it was.
     """
-    rows = [_pooled([training["preparation"] | training["null"] for training in trainings]) | {"epoch": 0}]
-    for epoch in range(1, max(len(training["epochs"]) for training in trainings) + 1):
-        reached = [training["epochs"][:epoch] for training in trainings]
-        best = [max(epochs, key=lambda row: row["score"]) for epochs in reached]
-        now = [row | {"cpu_s": epochs[-1]["cpu_s"]} for row, epochs in zip(best, reached, strict=True)]
+    rows = []
+    for epoch in range(max(len(training["epochs"]) for training in trainings)):
+        reached = [training["epochs"][: epoch + 1] for training in trainings]
+        now = [_best(epochs) | {"cpu_s": epochs[-1]["cpu_s"]} for epochs in reached]
         rows.append(_pooled(now) | {"epoch": epoch})
     return rows
 
 
+def _best(epochs: list[Row]) -> Row:
+    return max(epochs, key=lambda row: row["score"])
+
+
 def _pooled(rows: list[Row]) -> Row:
     n = sum(row[N] for row in rows)
-    figures = {name: sum(row[name] * row[N] for row in rows) / n for name in LABELS}
+    figures = {name: sum(row[name] * row[N] for row in rows) / max(n, 1) for name in LABELS}
     return figures | {"cpu_s": sum(row["cpu_s"] for row in rows), N: n}
 
 
@@ -147,36 +183,29 @@ def section(results: dict[str, Any]) -> str:
         cells = [f"{100 * _mean(rows, name):.2f}" for name in LABELS]
         name = "null" if epoch == 0 else str(epoch)
         lines.append(f"| {name} | {_mean(rows, 'cpu_s'):.0f} | {' | '.join(cells)} |")
-    head = (
-        "group",
-        "n set aside",
-        "preparation (s)",
-        "to the best epoch (s)",
-        "in all (s)",
-        "steps",
-        "placed (%)",
-        "null (%)",
-    )
+    head = ("group", "n validation", "n judged", "preparation (s)", "to the kept epoch (s)", "in all (s)", "steps")
+    head += ("placed (%)", "null (%)")
     lines += ["", f"| {' | '.join(head)} |", "|" + "---:|" * len(head)]
     lines += [_group_line([t for t in trainings if t["group"] == number]) for number in groups]
     first = by_seed[0][0]
     return (
         f"`python benchmarks/training_curve.py`, dataset {results['dataset']}, {len(groups)} space groups, "
-        f"{len(by_seed)} seeds, {first[N]:,.0f} crystals set aside. CPU seconds of one thread, summed over the groups, "
-        "with all preparation (cells, donors, composition sampler), without Ray. Each group counts with the best epoch "
-        "so far. *Placed*: as in the ablation; the error of the logarithm of the volume per atom is the mean of the "
-        "groups' medians, weighted by crystals. The crystals that choose the epoch are those that judge it, so all "
-        "figures but the null's are a little flattered. *Null*: after one step.\n\n"
+        f"{len(by_seed)} seed{'s' if len(by_seed) > 1 else ''}, {first[N]:,.0f} validation crystals, which no part of "
+        "a training looks at. CPU seconds of one thread, summed over the groups, with all preparation (cells, starts, "
+        "composition sampler), without Ray. Each group counts with the best epoch so far by its judged crystals, a "
+        "part of the training crystals that the networks do not learn from. *Placed*: as in the ablation; the error "
+        "of the logarithm of the volume per atom is the mean of the groups' medians, weighted by crystals. *Null*: "
+        "the untrained networks, which leave the starts as they are.\n\n"
     ) + "\n".join(lines)
 
 
 def _group_line(trainings: list[Row]) -> str:
-    best = [max(training["epochs"], key=lambda row: row["score"]) for training in trainings]
-    last = [training["epochs"][-1] for training in trainings]
-    preparation = _mean([training["preparation"] for training in trainings], "cpu_s")
-    cells = [str(trainings[0]["group"]), f"{best[0][N]:,.0f}", f"{preparation:.1f}"]
-    cells += [f"{_mean(best, 'cpu_s'):.1f}", f"{_mean(last, 'cpu_s'):.1f}", f"{_mean(last, 'generator_steps'):.0f}"]
-    cells += [f"{100 * _mean(rows, PLACED):.1f}" for rows in (best, [training["null"] for training in trainings])]
+    null, last = ([training["epochs"][i] for training in trainings] for i in (0, -1))
+    best = [_best(training["epochs"]) for training in trainings]
+    cells = [f"{trainings[0]['group']}", f"{best[0][N]:,.0f}", f"{best[0][JUDGED]:,.0f}"]
+    cells += [f"{_mean(rows, 'cpu_s'):.1f}" for rows in (null, best, last)]
+    cells += [f"{_mean(last, 'generator_steps'):.0f}"]
+    cells += [f"{100 * _mean(rows, PLACED):.1f}" for rows in (best, null)]
     return f"| {' | '.join(cells)} |"
 
 
@@ -200,8 +229,9 @@ def plots(results: dict[str, Any], folder: Path) -> list[str]:
                 axes.plot(seconds[0], values[0], f"C{seed}o", markerfacecolor="none")
             axes.set(xlabel="CPU seconds, all groups", ylabel=label)
             axes.set_xlim(left=0)
-        all_axes[-1].plot([], [], "ko", markerfacecolor="none", label="null")
+        all_axes[-1].plot([], [], "ko", markerfacecolor="none", label="untrained")
         all_axes[-1].legend(frameon=False)
+        figure.suptitle("Validation part, all groups; the epoch chosen by judged crystals of the training part")
         figure.savefig(folder / CURVE, metadata=SVG_METADATA)
         pyplot.close(figure)
     return [CURVE]
