@@ -229,6 +229,9 @@ def plots(results: dict[str, Any], folder: Path) -> list[str]:
                 axes.plot(seconds[0], values[0], f"C{seed}o", markerfacecolor="none")
             axes.set(xlabel="CPU seconds, all groups", ylabel=label)
             axes.set_xlim(left=0)
+            low, high = axes.get_ylim()
+            # A crystal or two of a thousand must not look like a cliff.
+            axes.set_ylim(*((0, 1.5 * high) if name == VOLUME else (min(90, low), 100.5)))
         all_axes[-1].plot([], [], "ko", markerfacecolor="none", label="untrained")
         all_axes[-1].legend(frameon=False)
         figure.suptitle("Validation part, all groups; the epoch chosen by judged crystals of the training part")
