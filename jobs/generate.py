@@ -271,7 +271,7 @@ class ShardWorker:
             self._note_attempt(shard)
             return {**self._write(shard), "error": ""}
         except CrystalforgeError as error:
-            nothing = {"rows": 0, "accepted": 0, "sha256": "", "bytes": 0}
+            nothing = {"rows": 0, "accepted": 0, "sha256": "", "bytes": 0, "schema": ""}
             return {**_line(shard), **nothing, "error": str(error)}
 
     def _note_attempt(self, shard: Shard) -> None:
@@ -292,13 +292,7 @@ class ShardWorker:
         record = write_shard(self.folder, shard.file, table)
         attempts_file(self.folder, shard).unlink(missing_ok=True)
         accepted = table["reject_reason"].null_count
-        return {
-            **_line(shard),
-            "rows": record.rows,
-            "accepted": accepted,
-            "sha256": record.sha256,
-            "bytes": record.bytes,
-        }
+        return {**_line(shard), **vars(record), "accepted": accepted}
 
     def _model(self, space_group_number: int) -> Any:
         from crystalforge.gan.checkpoint import load_model

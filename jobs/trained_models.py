@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crystalforge.errors import ModelNotFoundError
-from crystalforge.files import read_record
+from crystalforge.files import path_within, read_record
 from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
 from crystalforge.jobs.train_all import read_training_record
 
@@ -31,9 +31,14 @@ class TrainedModels:
     """Model record of each finished space group."""
 
     def checkpoint_folder(self, space_group_number: int) -> Path:
-        """Where a space group's model lies."""
-        record = self.records[space_group_number]
-        return self.folder / group_folder_name(space_group_number) / str(record["checkpoint"])
+        """Where a space group's model lies.
+
+        Raises:
+            DamagedFileError: its record names a folder outside the space group's.
+        """
+        group = self.folder / group_folder_name(space_group_number)
+        name = str(self.records[space_group_number]["checkpoint"])
+        return path_within(group, name, source=group / MODEL_RECORD)
 
     def checksum(self, space_group_number: int) -> str:
         """SHA-256 of a space group's model."""

@@ -14,11 +14,17 @@ THREE_SITES = pa.list_(pa.list_(pa.float64()))
 """(3 representative sites, xyz)."""
 
 VERSION_KEY = b"crystalforge.schema"
+SINCE_KEY = b"since"
+"""Of a column that came after version 1. A column of version 1 has none, so that its bytes stay what they were."""
 
 
-def column(name: str, kind: pa.DataType, comment: str, *, nullable: bool = False) -> pa.Field:
-    """One column; the comment travels in the file and is shown by the command line."""
-    return pa.field(name, kind, nullable=nullable, metadata={b"comment": comment.encode()})
+def column(name: str, kind: pa.DataType, comment: str, *, nullable: bool = False, since: int = 1) -> pa.Field:
+    """One column; the comment travels in the file and is shown by the command line.
+
+    A column that comes after version 1 of its table says ``since`` which it is there, and is nullable.
+    """
+    metadata = {b"comment": comment.encode()} | ({SINCE_KEY: str(since).encode()} if since > 1 else {})
+    return pa.field(name, kind, nullable=nullable or since > 1, metadata=metadata)
 
 
 def table_schema(name: str, version: int, columns: list[pa.Field]) -> pa.Schema:

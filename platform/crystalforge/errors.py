@@ -7,6 +7,7 @@
     │   └── CompositionError                    no composition meets what was asked for
     ├── StorageError                            a file could not be written or read (disk full, permission)
     ├── DamagedFileError                        a file is not what its checksum or format says
+    ├── SchemaVersionError                      a file was written by a newer crystalforge
     ├── DatasetError
     │   ├── DatasetNotFoundError
     │   └── SourceError                         the input of `dataset build` cannot be used
@@ -54,6 +55,10 @@ class StorageError(CrystalforgeError):
 
 class DamagedFileError(CrystalforgeError):
     """A file is not what its checksum or format says it is."""
+
+
+class SchemaVersionError(CrystalforgeError):
+    """A file was written by a newer crystalforge, whose schema this one does not know."""
 
 
 class DatasetError(CrystalforgeError):

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from crystalforge.errors import BusyError, DamagedFileError, StorageError
@@ -56,6 +56,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     with storage_errors(path):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.unlink(missing_ok=True)  # a link of that name would lead the write elsewhere
             write(temporary)
             _flush(temporary)
             temporary.replace(path)
@@ -117,11 +118,48 @@ def append_line(path: Path, value: Any) -> None:
     """Append a value as one line of JSON and flush it to disk: the commit of whatever the line names."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as stream:
+        with open_for_appending(path) as stream:
             _cut_torn_line(stream)
             stream.write((json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n").encode())
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def open_for_appending(path: Path) -> BinaryIO:
+    """Open a file to read and to append to; a link in its place is not followed, for it may lead out of the home.
+
+    Raises:
+        DamagedFileError: it is a link.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise DamagedFileError(f"{path} is a link: expected a plain file. Remove the link.") from error
+        raise
+    return os.fdopen(descriptor, "a+b")
+
+
+def path_within(folder: Path, relative_name: str, *, source: Path) -> Path:
+    """Absolute path of a name that a record gives, refused if it leads out of the folder.
+
+    Args:
+        folder: folder that must hold the file.
+        relative_name: the name.
+        source: file or folder that gave the name, for the message.
+
+    Raises:
+        DamagedFileError: the name is absolute, climbs, or goes through a link.
+    """
+    root = folder.resolve()
+    name = PurePosixPath(relative_name)
+    path = root / name
+    if name.is_absolute() or not name.parts or ".." in name.parts or "\0" in relative_name or path.resolve() != path:
+        raise DamagedFileError(
+            f"{source} names the file {relative_name!r}: expected a plain file inside {root}. "
+            "The record was changed or a link was put in; restore the folder from where it came."
+        )
+    return path
 
 
 def _cut_torn_line(stream: BinaryIO) -> None:
@@ -135,8 +173,18 @@ def _cut_torn_line(stream: BinaryIO) -> None:
         stream.truncate(stream.read().rfind(b"\n") + 1)
 
 
-def read_lines(path: Path) -> list[Any]:
+def write_lines(path: Path, values: Iterable[Any]) -> None:
+    """Write a whole file of JSON lines, atomically."""
+    lines = (json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n" for value in values)
+    write_bytes(path, "".join(lines).encode())
+
+
+def read_lines(path: Path, damaged: Callable[[str], object] | None = None) -> list[Any]:
     """Read a file of JSON lines; a last line cut short by a crash is left out, as it was never committed.
+
+    Args:
+        path: the file; an absent one has no lines.
+        damaged: told of each line that does not parse, which is then left out; None makes it an error.
 
     Raises:
         DamagedFileError: a line before the last does not parse.
@@ -150,7 +198,10 @@ def read_lines(path: Path) -> list[Any]:
         try:
             values.append(json.loads(line))
         except ValueError as error:
-            raise DamagedFileError(f"{path} line {number} is damaged: expected JSON ({error}).") from error
+            message = f"{path} line {number} is damaged: expected JSON ({error})."
+            if damaged is None:
+                raise DamagedFileError(message) from error
+            damaged(message)
     return values
 
 
@@ -189,19 +240,19 @@ def exclusive(folder: Path, what: str) -> Iterator[None]:
     lock = folder / ".lock"
     with storage_errors(lock):
         folder.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("a+")
+        stream = open_for_appending(lock)
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.seek(0)
-            holder = stream.read().strip() or "unknown"
+            holder = stream.read().decode(errors="replace").strip() or "unknown"
             raise BusyError(
                 f"{what} is in use by process {holder} ({lock}). Wait until it ends, or stop it, then run this again."
             ) from None
         stream.seek(0)
         stream.truncate()
-        stream.write(str(os.getpid()))
+        stream.write(str(os.getpid()).encode())
         stream.flush()
         yield
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
+from crystalforge.catalog.verification import ExpectedFile
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import read_json, storage_errors
+from crystalforge.files import path_within, read_json, storage_errors
 from crystalforge.home import (
     DATASET_RECORD,
     GENERATION_RECORD,
@@ -36,8 +37,12 @@ class CommittedDataset:
 
     @property
     def materials(self) -> Path:
-        """Its table of crystals."""
-        return self.folder.resolve() / MATERIALS_FILE
+        """Its table of crystals.
+
+        Raises:
+            DamagedFileError: a link stands in its place.
+        """
+        return path_within(self.folder, MATERIALS_FILE, source=self.folder)
 
     @property
     def sha256(self) -> str:
@@ -48,6 +53,11 @@ class CommittedDataset:
     def bytes(self) -> int | None:
         """Size of the table on disk; None where it is missing."""
         return self.materials.stat().st_size if self.materials.is_file() else None
+
+    def expected_file(self) -> ExpectedFile:
+        """The table with what the manifest says of it."""
+        schema = str(self.manifest.get("schema", "materials/1"))
+        return ExpectedFile(self.materials, self.sha256, self.bytes, f"Dataset {self.dataset_id}", self.REPAIR, schema)
 
 
 @dataclass(frozen=True)

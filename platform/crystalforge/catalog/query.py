@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,13 +12,15 @@ import duckdb
 import pyarrow as pa
 
 from crystalforge.catalog.inventory import Generation, committed_datasets, committed_generations
-from crystalforge.catalog.sandbox import connect, lock, memory_bytes, run_select, sql_list
-from crystalforge.catalog.shards import ShardManifest, path_within
-from crystalforge.catalog.tables import GENERATIONS, VIEWS, as_duckdb_reads, view_sql
+from crystalforge.catalog.sandbox import connect, lock, memory_bytes, run_select
+from crystalforge.catalog.shards import ShardManifest
+from crystalforge.catalog.tables import GENERATIONS, VIEWS, rows_sql, view_sql
 from crystalforge.catalog.verification import ExpectedFile, verify_files
 from crystalforge.errors import UsageError
+from crystalforge.files import path_within
 from crystalforge.home import Home
 from crystalforge.schemas import MATERIALS, SAMPLES
+from crystalforge.schemas.versions import readable_version
 
 DEFAULT_MEMORY_LIMIT = "2GB"
 DEFAULT_TIME_LIMIT_S = 30.0
@@ -83,10 +86,7 @@ def open_catalog(
     """
     chosen = _choose(committed_generations(home), generations)
     samples = [file for generation in chosen for file in _shard_files(generation)]
-    materials = [
-        ExpectedFile(dataset.materials, dataset.sha256, dataset.bytes, f"Dataset {dataset.dataset_id}", dataset.REPAIR)
-        for dataset in committed_datasets(home)
-    ]
+    materials = [dataset.expected_file() for dataset in committed_datasets(home)]
     verify_files(home, [*samples, *materials])
     connection = connect(memory_limit)
     _create_rows(connection, "sample_files", SAMPLES, samples)
@@ -120,6 +120,7 @@ def _shard_files(generation: Generation) -> list[ExpectedFile]:
             f"Shard {line.get('shard', line['file'])} of space group {line.get('space_group_number', '?')} "
             f"of generation {generation.generation_id}",
             repair,
+            line.get("schema", "samples/1"),
         )
         for line in manifest.records()
     ]
@@ -128,19 +129,11 @@ def _shard_files(generation: Generation) -> list[ExpectedFile]:
 def _create_rows(
     connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, files: Sequence[ExpectedFile]
 ) -> None:
-    """Make the view that reads the files, or an empty table of the same columns.
-
-    ``hive_partitioning`` is off: a folder named ``space_group_number=225`` would otherwise give the column's value.
-    """
-    if files:
-        paths = sql_list([file.path for file in files])
-        columns = ", ".join(f'"{field}"' for field in schema.names)
-        connection.execute(
-            f"CREATE VIEW {name} AS SELECT {columns} "  # noqa: S608 (a name of ours, quoted columns and paths)
-            f"FROM read_parquet({paths}, hive_partitioning = false)"
-        )
-        return
-    _create_table(connection, name, pa.schema([(f.name, as_duckdb_reads(f.type)) for f in schema]).empty_table())
+    """Make the view that reads the files, each in the version it was written in; without files it has no rows."""
+    versions: dict[int, list[Path]] = {}
+    for file in files:
+        versions.setdefault(readable_version(file.schema, schema, file.path), []).append(file.path)
+    connection.execute(f"CREATE VIEW {name} AS {rows_sql(schema, versions)}")
 
 
 def _create_generations(connection: duckdb.DuckDBPyConnection, generations: Sequence[Generation]) -> None:

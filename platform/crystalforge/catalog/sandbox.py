@@ -22,6 +22,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from crystalforge.catalog.tables import sql_list
 from crystalforge.errors import QueryError, UsageError
 
 ROWS_PER_BATCH = 50_000
@@ -67,11 +68,6 @@ def lock(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
     connection.execute(f"SET allowed_paths = {sql_list(files)}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-
-
-def sql_list(files: Sequence[Path]) -> str:
-    """SQL literal of a list of paths; ``SET`` and ``CREATE VIEW`` take no bound parameters."""
-    return "[" + ", ".join("'" + str(file).replace("'", "''") + "'" for file in files) + "]"
 
 
 def run_select(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import append_line, read_lines, storage_errors, write_bytes
+from crystalforge.files import append_line, path_within, read_lines, write_bytes, write_lines
+from crystalforge.table_files import encode_table, read_table
+
+__all__ = ["MANIFEST_NAME", "ShardManifest", "ShardRecord", "encode_shard", "path_within", "read_shard", "write_shard"]
 
 MANIFEST_NAME = "manifest.jsonl"
 REQUIRED_KEYS = ("file", "rows", "sha256", "bytes")
@@ -28,18 +29,26 @@ class ShardRecord:
     sha256: str
     """Of the whole file, 64 hex digits."""
     bytes: int
+    schema: str = ""
+    """Name and version, as ``samples/1``; lines of the first version do not have it."""
 
     @classmethod
     def from_line(cls, line: Mapping[str, Any]) -> ShardRecord:
-        """Take the four keys of a manifest line; a line may have more."""
-        return cls(**{key: line[key] for key in REQUIRED_KEYS})
+        """Take these keys of a manifest line; a line may have more."""
+        return cls(**{key: line[key] for key in REQUIRED_KEYS}, schema=line.get("schema", ""))
+
+
+def encode_shard(relative_name: str, table: pa.Table) -> tuple[bytes, ShardRecord]:
+    """The bytes that a shard's file has, and its record. Equal tables give equal bytes."""
+    content, file = encode_table(table, use_dictionary=_repeating_leaves(table.schema))
+    return content, ShardRecord(relative_name, **vars(file))
 
 
 def write_shard(folder: Path, relative_name: str, table: pa.Table) -> ShardRecord:
     """Write a table as one Parquet file, atomically, with a checksum on every page.
 
-    The checksum is taken of the bytes in memory, so that what the disk did to them is seen later. Equal tables give
-    equal bytes. The shard counts only when its record stands in the manifest.
+    The checksum is taken of the bytes in memory, so that what the disk did to them is seen later. The shard counts only
+    when its record stands in the manifest.
 
     Args:
         folder: folder of the manifest.
@@ -51,12 +60,9 @@ def write_shard(folder: Path, relative_name: str, table: pa.Table) -> ShardRecor
         DamagedFileError: the name leads out of the folder.
     """
     path = path_within(folder, relative_name, source=folder)
-    buffer = pa.BufferOutputStream()
-    leaves = _repeating_leaves(table.schema)
-    pq.write_table(table, buffer, compression="zstd", use_dictionary=leaves, write_page_checksum=True)
-    content = buffer.getvalue().to_pybytes()
+    content, record = encode_shard(relative_name, table)
     write_bytes(path, content)
-    return ShardRecord(relative_name, table.num_rows, hashlib.sha256(content).hexdigest(), len(content))
+    return record
 
 
 def _repeating_leaves(schema: pa.Schema) -> list[str]:
@@ -71,50 +77,21 @@ def _repeating_leaves(schema: pa.Schema) -> list[str]:
     return leaves
 
 
-def read_shard(folder: Path, record: ShardRecord, *, repair: str = "") -> pa.Table:
+def read_shard(folder: Path, record: ShardRecord, schema: pa.Schema | None = None, *, repair: str = "") -> pa.Table:
     """Read a shard after comparing the very bytes that are read with the record.
 
     Args:
         folder: folder of the manifest.
         record: what the manifest says of it.
+        schema: newest schema of its table, in which the rows come back; None leaves them as the file has them.
         repair: sentence that tells how to make the shard again; ends the error's message.
 
     Raises:
-        DamagedFileError: it is missing, or its bytes are not the recorded ones.
+        DamagedFileError: it is missing, or its bytes are not the recorded ones, or they are not the table's.
+        SchemaVersionError: it is of a later version of the schema.
     """
     path = path_within(folder, record.file, source=folder / MANIFEST_NAME)
-    if not path.is_file():
-        raise DamagedFileError(f"{path} is missing: expected sha256 {record.sha256[:12]}…. {repair}".rstrip())
-    with storage_errors(path):
-        content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != record.sha256:
-        raise DamagedFileError(
-            f"{path} is damaged: sha256 {record.sha256[:12]}… in the manifest, {found[:12]}… on disk. {repair}".rstrip()
-        )
-    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
-
-
-def path_within(folder: Path, relative_name: str, *, source: Path) -> Path:
-    """Absolute path of a name that a manifest gives, refused if it leads out of the folder.
-
-    Args:
-        folder: folder that must hold the file.
-        relative_name: the name.
-        source: file or folder that gave the name, for the message.
-
-    Raises:
-        DamagedFileError: the name is absolute, climbs, or goes through a link to elsewhere.
-    """
-    root = folder.resolve()
-    name = PurePosixPath(relative_name)
-    path = root / name
-    if name.is_absolute() or ".." in name.parts or not path.resolve().is_relative_to(root) or path.is_symlink():
-        raise DamagedFileError(
-            f"{source} names the file {relative_name!r}: expected a plain file inside {root}. "
-            "The manifest was changed or a link was put in; restore the folder from where it came."
-        )
-    return path
+    return read_table(path, record.sha256, schema, repair=repair)
 
 
 @dataclass(frozen=True)
@@ -143,10 +120,34 @@ class ShardManifest:
         """
         latest: dict[str, dict[str, Any]] = {}
         for number, line in enumerate(read_lines(self.path), start=1):
-            if not isinstance(line, dict) or any(key not in line for key in REQUIRED_KEYS):
-                raise DamagedFileError(
-                    f"{self.path} line {number} is damaged: expected the keys {', '.join(REQUIRED_KEYS)}."
-                )
-            path_within(self.folder, str(line["file"]), source=self.path)
+            self._check(number, line)
             latest[line["file"]] = line
         return list(latest.values())
+
+    def sound_records(self) -> tuple[list[dict[str, Any]], list[str]]:
+        """As ``records``, and what is wrong with each line that cannot be used, in place of an error."""
+        latest: dict[str, dict[str, Any]] = {}
+        wrong: list[str] = []
+        for number, line in enumerate(read_lines(self.path, damaged=wrong.append), start=1):
+            try:
+                self._check(number, line)
+            except DamagedFileError as error:
+                wrong.append(str(error))
+            else:
+                latest[line["file"]] = line
+        return list(latest.values()), wrong
+
+    def rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Put these lines in place of all, atomically: only a repair does so, which holds the folder."""
+        write_lines(self.path, records)
+
+    def _check(self, number: int, line: Any) -> None:
+        if not isinstance(line, dict) or any(
+            not isinstance(line.get(key), kind) or isinstance(line.get(key), bool)
+            for key, kind in zip(REQUIRED_KEYS, (str, int, str, int), strict=True)
+        ):
+            raise DamagedFileError(
+                f"{self.path} line {number} is damaged: expected the keys {', '.join(REQUIRED_KEYS)}. "
+                "Run `platform verify --repair`."
+            )
+        path_within(self.folder, line["file"], source=self.path)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 import pyarrow as pa
 
 from crystalforge.errors import UsageError
 from crystalforge.schemas import MATERIALS, SAMPLES
 from crystalforge.schemas.columns import STRING, column, table_schema
+from crystalforge.schemas.versions import columns_of_version
 
 GENERATIONS = table_schema(
     "generations",
@@ -65,6 +69,42 @@ def find_table(name: str) -> CatalogTable:
     return TABLES[name]
 
 
+def rows_sql(schema: pa.Schema, files: Mapping[int, Sequence[Path]]) -> str:
+    """Text of the SELECT that reads a table's files, each in the version it was written in, as the newest schema.
+
+    Columns that a file's version does not have are null. ``hive_partitioning`` is off: a folder named
+    ``space_group_number=225`` would otherwise give the column's value.
+
+    Args:
+        schema: the newest schema of the table.
+        files: by version; none gives no rows.
+    """
+    parts = [_version_sql(schema, version, paths) for version, paths in sorted(files.items()) if paths]
+    return " UNION ALL ".join(parts or [f"{_version_sql(schema, 0, None)} WHERE false"])
+
+
+def _version_sql(schema: pa.Schema, version: int, paths: Sequence[Path] | None) -> str:
+    there = set(columns_of_version(schema, version))
+    columns = ", ".join(
+        f'"{field.name}"' if field.name in there else f'NULL::{sql_type(field.type)} AS "{field.name}"'
+        for field in schema
+    )
+    # Names of ours, quoted columns and paths.
+    return f"SELECT {columns}" + (  # noqa: S608
+        f" FROM read_parquet({sql_list(paths)}, hive_partitioning = false)" if paths else ""
+    )
+
+
+def sql_list(files: Sequence[Path]) -> str:
+    """SQL literal of a list of paths; ``SET`` and ``CREATE VIEW`` take no bound parameters."""
+    return "[" + ", ".join(sql_text(str(file)) for file in files) + "]"
+
+
+def sql_text(text: str) -> str:
+    """SQL literal of a text."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def as_duckdb_reads(kind: pa.DataType) -> pa.DataType:
     """The type that a column has when DuckDB reads it from Parquet: no dictionaries, no fixed sizes."""
     if pa.types.is_dictionary(kind):
@@ -74,9 +114,32 @@ def as_duckdb_reads(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
-def columns(table: CatalogTable) -> list[tuple[str, str, str]]:
-    """Name, SQL type and comment (meaning and unit) of each column."""
-    return [(field.name, _sql_type(field.type), field.metadata[b"comment"].decode()) for field in table.schema]
+@dataclass(frozen=True)
+class CatalogColumn:
+    """A column as a person sees it."""
+
+    name: str
+    sql_type: str
+    unit: str
+    """As ``Å``; empty where the column has none."""
+    comment: str
+    """Meaning, unit included."""
+
+
+UNITS = ("Å", "Å³", "degrees", "g/cm³", "eV", "eV/atom", "fractional")
+
+
+def columns(table: CatalogTable) -> list[CatalogColumn]:
+    """Name, SQL type, unit and meaning of each column."""
+    return [_column(field) for field in table.schema]
+
+
+def _column(field: pa.Field) -> CatalogColumn:
+    """The unit is the one that the comment has in brackets, so that it is written once."""
+    comment = field.metadata[b"comment"].decode()
+    bracketed = re.findall(r"\(([^()]*)\)", comment)
+    unit = next((text for text in bracketed if text in UNITS), "")
+    return CatalogColumn(field.name, sql_type(field.type), unit, comment)
 
 
 SQL_TYPES = {
@@ -89,6 +152,7 @@ SQL_TYPES = {
 }
 
 
-def _sql_type(kind: pa.DataType) -> str:
+def sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type, as it is read from Parquet."""
     read = as_duckdb_reads(kind)
-    return f"{_sql_type(read.value_type)}[]" if pa.types.is_list(read) else SQL_TYPES[read]
+    return f"{sql_type(read.value_type)}[]" if pa.types.is_list(read) else SQL_TYPES[read]

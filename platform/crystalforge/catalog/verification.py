@@ -33,6 +33,8 @@ class ExpectedFile:
     """Begins the message, such as ``Shard 17 of space group 225 of generation 8f2c``."""
     repair: str
     """Ends the message: the command that makes the file again."""
+    schema: str = ""
+    """Schema of the file, as ``samples/1``, where it is a table."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from crystalforge.cli import dataset
 from crystalforge.cli.doctor import doctor
 from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.generate import generate
-from crystalforge.cli.sql import schema, sql
+from crystalforge.cli.schema import schema
+from crystalforge.cli.sql import sql
 from crystalforge.cli.status import status
 from crystalforge.cli.train import train_all
 from crystalforge.cli.ui import ui

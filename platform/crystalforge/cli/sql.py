@@ -1,4 +1,4 @@
-"""``platform sql`` and ``platform schema``: ask the catalog, and see what can be asked for."""
+"""``platform sql``: ask the catalog."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
+from crystalforge.cli.console import note, show_table
 from crystalforge.cli.options import HomeOption, JsonOption
 from crystalforge.errors import UsageError
 from crystalforge.home import Home
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from crystalforge.catalog.tables import CatalogTable
 
 LONGEST_NUMBER = 18
 """Digits; a longer text is a name, such as a crystal_id whose hexadecimal digits happen to read as a number."""
@@ -105,39 +103,3 @@ def _write(result: pa.Table, *, as_json: bool, as_csv: bool, parquet: Path | Non
         show_table(render_table(result, max_rows))
         cut = f" (the first {max_rows:,} are shown: --max-rows, --csv, --json)" if result.num_rows > max_rows else ""
         note(f"{result.num_rows:,} {'row' if result.num_rows == 1 else 'rows'}{cut}")
-
-
-def schema(
-    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Table; without it all are listed.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show the tables of SQL, or the columns of one with their units."""
-    from crystalforge.catalog.tables import TABLES, find_table
-
-    tables = [find_table(table)] if table else list(TABLES.values())
-    if as_json:
-        show_json([_describe(entry) for entry in tables])
-    elif table:
-        _show_columns(tables[0])
-    else:
-        drawn = new_table("Tables", "table", "columns", "holds", right=("columns",))
-        for entry in tables:
-            add_row(drawn, entry.name, len(entry.schema), entry.description)
-        show_table(drawn)
-        note("The columns of one: platform schema TABLE")
-
-
-def _describe(entry: CatalogTable) -> dict[str, Any]:
-    from crystalforge.catalog.tables import columns
-
-    described = [{"column": name, "type": kind, "comment": comment} for name, kind, comment in columns(entry)]
-    return {"table": entry.name, "holds": entry.description, "columns": described}
-
-
-def _show_columns(entry: CatalogTable) -> None:
-    from crystalforge.catalog.tables import columns
-
-    drawn = new_table(f"{entry.name}: {entry.description}", "column", "type", "meaning")
-    for name, kind, comment in columns(entry):
-        add_row(drawn, name, kind, comment)
-    show_table(drawn)

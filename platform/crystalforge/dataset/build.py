@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from crystalforge.crystals.rows import batch_to_columns
 from crystalforge.dataset.cif_child import ParserLimits
@@ -23,13 +23,15 @@ from crystalforge.dataset.sources import Progress, Source, open_source
 from crystalforge.dataset.standardise import SYMPREC
 from crystalforge.dataset.store import Dataset, find_dataset, list_datasets
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError, SourceError, UsageError
-from crystalforge.files import exclusive, fingerprint, sha256_of_file, utc_now, write_atomically, write_json
+from crystalforge.files import exclusive, fingerprint, path_within, utc_now, write_json
 from crystalforge.home import DATASET_RECORD, EXCLUSIONS_FILE, MATERIALS_FILE, Home
 from crystalforge.schemas import MATERIALS
 from crystalforge.symmetry import SPACE_GROUPS, hall_number_of
+from crystalforge.table_files import TableFile, write_table
 
 CURATION_VERSION = 2
 """Goes up with each change that makes other materials of the same source."""
+COMPRESSION_LEVEL = 9
 PACKAGES = ("crystalforge", "spglib", "pymatgen", "numpy", "pyarrow")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 logger = logging.getLogger(__name__)
@@ -136,9 +138,8 @@ def _commit(
         if (folder / DATASET_RECORD).is_file() and (whole := _whole(home, dataset_id)):
             return BuildOutcome(whole, was_built=False)  # another source of the same crystals
         table = _with_dataset_id(materials, dataset_id)
-        write_atomically(folder / MATERIALS_FILE, lambda path: write_parquet(table, path))
-        excluded = exclusions_table(exclusions)
-        write_atomically(folder / EXCLUSIONS_FILE, lambda path: write_parquet(excluded, path))
+        kept = _write(folder, MATERIALS_FILE, table)
+        excluded = _write(folder, EXCLUSIONS_FILE, exclusions_table(exclusions))
         manifest = DatasetManifest(
             dataset_id=dataset_id,
             name=name,
@@ -153,12 +154,13 @@ def _commit(
             request=request,
             n_materials=table.num_rows,
             counts=count_space_groups(table, groups),
-            checksum=sha256_of_file(folder / MATERIALS_FILE),
+            checksum=kept.sha256,
             n_exclusions=len(exclusions),
             exclusion_counts=count_reasons(exclusions),
-            exclusions_checksum=sha256_of_file(folder / EXCLUSIONS_FILE),
+            exclusions_checksum=excluded.sha256,
             versions={package: version(package) for package in PACKAGES},
             created_at=utc_now(),
+            schema=kept.schema,
         )
         write_json(folder / DATASET_RECORD, manifest.to_json())
     logger.info("dataset=%s materials=%d exclusions=%d event=built", dataset_id, table.num_rows, len(exclusions))
@@ -188,9 +190,9 @@ def _with_dataset_id(materials: pa.Table, dataset_id: str) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=MATERIALS)
 
 
-def write_parquet(table: pa.Table, path: object) -> None:
-    """The same bytes for the same rows, with page checksums."""
-    pq.write_table(table, path, compression="zstd", compression_level=9, write_page_checksum=True)
+def _write(folder: Path, name: str, table: pa.Table) -> TableFile:
+    path = path_within(folder, name, source=folder)
+    return write_table(path, table, compression_level=COMPRESSION_LEVEL)
 
 
 def count_space_groups(table: pa.Table, groups: Sequence[int]) -> dict[int, int]:

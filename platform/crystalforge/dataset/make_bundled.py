@@ -32,7 +32,7 @@ import pyarrow as pa
 
 from crystalforge.crystals.composition import n_atoms_conventional, reduced_formulas
 from crystalforge.crystals.elements import symbols
-from crystalforge.dataset.build import write_parquet
+from crystalforge.dataset.build import COMPRESSION_LEVEL
 from crystalforge.dataset.cif_parser import CifRecord
 from crystalforge.dataset.crystal_columns import CrystalColumns, columns_of
 from crystalforge.dataset.curation import CuratedCrystals, curate
@@ -40,8 +40,8 @@ from crystalforge.dataset.exclusion import Exclusion, LeftOutError, count_reason
 from crystalforge.dataset.standard_parquet import CELL_COLUMNS, PROPERTY_COLUMNS
 from crystalforge.dataset.standardise import StandardisedCrystal, standardise
 from crystalforge.errors import MissingDependencyError, SourceError
-from crystalforge.files import write_atomically
 from crystalforge.symmetry import SPACE_GROUPS, hall_number_of
+from crystalforge.table_files import write_table
 
 CRYSTAL_TOOLKIT = "crystal-toolkit==2026.7.20"
 MATMINER = "matminer==0.3.6"
@@ -80,7 +80,7 @@ def main() -> None:
         if arguments.packages is None:
             _download(packages)
         table = bundled_table(packages)
-    write_atomically(arguments.output, lambda path: write_parquet(table, path))
+    write_table(arguments.output, table, compression_level=COMPRESSION_LEVEL)
     logger.info("file=%s rows=%d bytes=%d", arguments.output, table.num_rows, arguments.output.stat().st_size)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class DatasetManifest:
         exclusions_checksum: SHA-256 of ``exclusions.parquet``.
         versions: of the packages whose results are in the files.
         created_at: UTC, ISO 8601.
+        schema: of ``materials.parquet``; manifests of the first version do not have it.
     """
 
     dataset_id: str
@@ -57,6 +58,7 @@ class DatasetManifest:
     exclusions_checksum: str
     versions: dict[str, str]
     created_at: str
+    schema: str = "materials/1"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it: keys of ``counts`` are strings."""
@@ -72,7 +74,8 @@ class DatasetManifest:
             DamagedFileError: a key is missing or of another kind.
         """
         try:
-            known = {field.name: value[field.name] for field in fields(cls)}
+            expected = [field.name for field in fields(cls) if field.default is MISSING or field.name in value]
+            known = {name: value[name] for name in expected}
             known["counts"] = {int(number): int(count) for number, count in value["counts"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DamagedFileError(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from crystalforge.dataset.manifest import DatasetManifest, read_manifest
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError
 from crystalforge.files import check_sha256
 from crystalforge.home import DATASET_RECORD, MATERIALS_FILE, Home
 from crystalforge.schemas import MATERIALS
+from crystalforge.table_files import read_table
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +46,10 @@ class Dataset:
         """The crystals, in schema ``materials``, by space group and identifier.
 
         Raises:
-            DamagedFileError: the file does not read, or has another schema.
+            DamagedFileError: the file is not the one of the manifest, or has another schema.
+            SchemaVersionError: it was written by a newer crystalforge.
         """
-        path = self.path / MATERIALS_FILE
-        try:
-            table = pq.read_table(path, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as error:
-            raise DamagedFileError(f"{path} is damaged: expected Parquet ({error}). {REPAIR}") from error
-        if not table.schema.equals(MATERIALS):
-            raise DamagedFileError(
-                f"{path} has another schema: expected columns {', '.join(MATERIALS.names)}, "
-                f"found {', '.join(table.schema.names)}. {REPAIR}"
-            )
-        return table
+        return read_table(self.path / MATERIALS_FILE, self.checksum, MATERIALS, repair=REPAIR)
 
 
 def list_datasets(home: Home) -> list[DatasetManifest]:

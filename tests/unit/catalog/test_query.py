@@ -44,7 +44,7 @@ def test_columns_are_those_of_the_schema(catalog_home: Home, tmp_path: Path, nam
     with open_catalog(home) as catalog:
         rows = catalog.query(f"DESCRIBE {name}").to_pylist()
     assert [(row["column_name"], row["column_type"]) for row in rows] == [
-        (column, kind) for column, kind, _ in columns(TABLES[name])
+        (column.name, column.sql_type) for column in columns(TABLES[name])
     ]
 
 
