@@ -1,57 +1,35 @@
-"""`kill -9` of the driver in the middle of real runs: the same command ends what was begun, as if never interrupted."""
+"""`kill -9` in the middle of real runs: the same command ends what was begun, as if never interrupted."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-from small_training import small_recipe, write_recipe
+from mlflow.tracking import MlflowClient
+from real_commands import finish, start, stop, wait_until
+from small_training import small_forge_recipe, small_recipe, write_recipe
 
-from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import find_dataset
-from crystalforge.files import read_json, read_lines, sha256_of_file
+from crystalforge.files import read_json, read_lines
 from crystalforge.home import Home
 from crystalforge.jobs.train_all import train_all
+from crystalforge.jobs.training_log import RUNS
+from crystalforge.tracking import EXPERIMENT, Tracker
 
-PROGRAM = [sys.executable, "-W", "ignore", "-c", "from crystalforge.cli import main; main()"]
-DEADLINE_S = 120
+RECIPES = {
+    "small": small_recipe(generator_steps=40),
+    "small-forge": small_forge_recipe(generator_steps=24),
+}
+N_EPOCHS = {"small": 20, "small-forge": 12}
 REPEATED_EPOCHS = 4
 """The epoch under way, and those whose checkpoints Ray Train had not yet taken: it looks every 0.2 s, and an epoch of
 the small training is as short as that."""
-
-
-def _start(*arguments: object) -> subprocess.Popen[bytes]:
-    command = [*PROGRAM, *(str(argument) for argument in arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def _kill_when(process: subprocess.Popen[bytes], ready: Callable[[], bool], sent: int = signal.SIGKILL) -> None:
-    """Send the signal as soon as the work has come far enough, then wait until Ray's workers are gone."""
-    deadline = time.monotonic() + DEADLINE_S
-    while not ready():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    # Ray's two monitoring agents live on for a minute; they do no work.
-    family = [child for child in psutil.Process(process.pid).children(recursive=True) if "Agent" not in child.name()]
-    process.send_signal(sent)
-    process.wait(60)
-    process.communicate()
-    psutil.wait_procs(family, timeout=10)
-
-
-def _finish(*arguments: object) -> str:
-    process = _start(*arguments)
-    output, log = process.communicate(timeout=DEADLINE_S)
-    assert process.returncode == 0, log.decode()
-    return output.decode()
 
 
 @pytest.fixture
@@ -59,9 +37,9 @@ def home(bundled_home: Home, tmp_path: Path) -> Home:
     return Home.locate(shutil.copytree(bundled_home.path, tmp_path / "home"))
 
 
-def _training(home: Home, folder: Path) -> list[object]:
-    recipe = write_recipe(folder / "small.toml", small_recipe(generator_steps=40))
-    return ["train-all", "--recipe", recipe, "--space-groups", "164", "--home", home.path]
+def _training(home: Home, folder: Path, recipe: str) -> list[object]:
+    path = write_recipe(folder / f"{recipe}.toml", RECIPES[recipe])
+    return ["train-all", "--recipe", path, "--space-groups", "164", "--home", home.path]
 
 
 def _model_checksum(home: Home) -> str:
@@ -71,82 +49,93 @@ def _model_checksum(home: Home) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed_checksum(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The model that the training makes when nobody stops it."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    home = Home.locate(shutil.copytree(bundled_home.path, folder / "home"))
-    _finish(*_training(home, folder))
-    return _model_checksum(home)
+def undisturbed_checksum(
+    bundled_home: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
+) -> Callable[[str], str]:
+    """The model that the training of a recipe makes when nobody stops it."""
+
+    @functools.cache
+    def checksum(recipe: str) -> str:
+        folder = tmp_path_factory.mktemp("undisturbed")
+        home = Home.locate(shutil.copytree(bundled_home.path, folder / "home"))
+        train_all(home, find_dataset(home), RECIPES[recipe], space_groups=[164])
+        return _model_checksum(home)
+
+    return checksum
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def _child_run(home: Home) -> str:
+    """Id of the MLflow run of the space group, as the training knows it."""
+    (path,) = home.trainings.glob(f"*/{RUNS}")
+    run_id: str = read_json(path)["children"]["164"]
+    return run_id
+
+
+def _assert_one_run_with_every_epoch(home: Home, run_id: str, recipe: str) -> None:
+    client = MlflowClient(Tracker(home).uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    runs = client.search_runs([experiment.experiment_id])
+    assert [run.info.run_id for run in runs if "mlflow.parentRunId" in run.data.tags] == [run_id]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    steps = {point.step for point in client.get_metric_history(run_id, "generator_loss")}
+    assert steps == {2 * epoch for epoch in range(1, N_EPOCHS[recipe] + 1)}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sent"),
+    [
+        ("small-forge", signal.SIGKILL),
+        ("small-forge", signal.SIGINT),
+        pytest.param("small", signal.SIGKILL, marks=pytest.mark.nightly),
+        pytest.param("small", signal.SIGINT, marks=pytest.mark.nightly),
+    ],
+)
 def test_a_training_goes_on_after_its_driver_was_stopped(
-    home: Home, tmp_path: Path, undisturbed_checksum: str, sent: int
+    home: Home, tmp_path: Path, undisturbed_checksum: Callable[[str], str], recipe: str, sent: int
 ) -> None:
-    command = _training(home, tmp_path)
+    command = _training(home, tmp_path, recipe)
 
     def spool() -> list[dict]:
         paths = list(home.trainings.glob("*/space_group_number=164/progress.jsonl"))
         return read_lines(paths[0]) if paths else []
 
-    process = _start(*command)
-    _kill_when(process, lambda: len(spool()) >= 3, sent)
+    process = start(*command)
+    wait_until(lambda: len(spool()) >= 3, process)
+    stop(process, sent)
     if sent == signal.SIGINT:
         assert process.returncode == 130
-    before = spool()
-    assert before[-1]["epoch"] < 20, "it was stopped in the middle"
-    assert "1 space groups trained" in _finish(*command)
+    before, run_id = spool(), _child_run(home)
+    assert before[-1]["epoch"] < N_EPOCHS[recipe], "it was stopped in the middle"
+    assert "1 space groups trained" in finish(*command)
     after = spool()
     first_again = after[len(before)]["epoch"]
     assert first_again > before[-1]["epoch"] - REPEATED_EPOCHS
-    assert {line["epoch"] for line in after} == set(range(1, 21))
-    assert _model_checksum(home) == undisturbed_checksum
+    assert {line["epoch"] for line in after} == set(range(1, N_EPOCHS[recipe] + 1))
+    assert _model_checksum(home) == undisturbed_checksum(recipe)
+    _assert_one_run_with_every_epoch(home, run_id, recipe)
 
 
 @pytest.mark.ray
+@pytest.mark.parametrize("recipe", ["small-forge", pytest.param("small", marks=pytest.mark.nightly)])
 def test_a_training_goes_on_after_its_worker_was_killed(
-    home: Home, undisturbed_checksum: str, ray_session: None
+    home: Home, undisturbed_checksum: Callable[[str], str], ray_session: None, recipe: str
 ) -> None:
     killed: list[int] = []
 
     def kill_worker_once(space_group_number: int, generator_steps: int, terms: dict[str, float]) -> None:
         if killed or generator_steps < 6:
             return
-        for process in psutil.process_iter(["cmdline"]):
-            if "RayTrainWorker" in " ".join(process.info["cmdline"] or []):
-                process.kill()
-                killed.append(process.pid)
+        for process in psutil.Process().children(recursive=True):  # of this Ray alone, should another one run
+            with contextlib.suppress(psutil.NoSuchProcess):  # some end while we look
+                if "RayTrainWorker" in " ".join(process.cmdline()):
+                    process.kill()
+                    killed.append(process.pid)
 
-    summary = train_all(
-        home, find_dataset(home), small_recipe(generator_steps=40), space_groups=[164], progress=kill_worker_once
-    )
+    summary = train_all(home, find_dataset(home), RECIPES[recipe], space_groups=[164], progress=kill_worker_once)
     assert killed
     assert summary.failed == {}
-    assert _model_checksum(home) == undisturbed_checksum
+    assert _model_checksum(home) == undisturbed_checksum(recipe)
     epochs = [line["epoch"] for line in read_lines(summary.folder / "space_group_number=164" / "progress.jsonl")]
-    assert sorted(set(epochs)) == list(range(1, 21))
-    assert len(epochs) <= 20 + REPEATED_EPOCHS
-
-
-def test_a_generation_goes_on_after_its_driver_was_killed(trained_home: Home, tmp_path: Path) -> None:
-    command = ["generate", "--count", "3000", "--shard-size", "50", "--space-groups", "225,62"]
-
-    def manifest(home: Home) -> list[dict]:
-        return [
-            line for path in home.generations.glob("*/manifest.jsonl") for line in ShardManifest(path.parent).records()
-        ]
-
-    process = _start(*command, "--home", trained_home.path)
-    _kill_when(process, lambda: len(manifest(trained_home)) >= 3)
-    assert len(manifest(trained_home)) < 60, "it was stopped in the middle"
-    assert "3000 rows" in _finish(*command, "--home", trained_home.path)
-
-    undisturbed = Home.locate(tmp_path / "undisturbed")
-    shutil.copytree(trained_home.path, undisturbed.path, ignore=shutil.ignore_patterns("generations"))
-    _finish(*command, "--home", undisturbed.path)
-    digests = [{line["file"]: line["sha256"] for line in manifest(home)} for home in (trained_home, undisturbed)]
-    assert digests[0] == digests[1]
-    assert len(digests[0]) == 61
-    (folder,) = trained_home.generations.iterdir()
-    assert {name: sha256_of_file(folder / name) for name in digests[0]} == digests[0]
-    assert not list(folder.rglob("*.partial"))
+    assert sorted(set(epochs)) == list(range(1, N_EPOCHS[recipe] + 1))
+    assert len(epochs) <= N_EPOCHS[recipe] + REPEATED_EPOCHS
+    _assert_one_run_with_every_epoch(home, _child_run(home), recipe)
