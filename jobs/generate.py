@@ -11,7 +11,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from crystalforge.errors import CrystalforgeError, DamagedFileError, GenerationE
 from crystalforge.files import (
     TEMPORARY_SUFFIX,
     exclusive,
+    path_within,
     read_record,
     sha256_of_file,
     storage_errors,
@@ -137,7 +138,11 @@ def load_plan(home: Home, generation_id: str) -> GenerationPlan:
 
 
 def generate(
-    home: Home, plan: GenerationPlan, *, progress: Callable[[int, int, int], None] | None = None
+    home: Home,
+    plan: GenerationPlan,
+    *,
+    progress: Callable[[int, int, int], None] | None = None,
+    again: Mapping[str, Collection[str]] | None = None,
 ) -> GenerationSummary:
     """Draw what is missing of a plan; interrupted anywhere, the same call continues and ends with the same bytes.
 
@@ -145,10 +150,11 @@ def generate(
         home: where the models are and the generation is kept.
         plan: everything that decides the bytes.
         progress: called with samples done, samples in all, and accepted so far.
+        again: files of shards to draw again, and no others, with the SHA-256 that each may have; none for any.
 
     Raises:
         BusyError: another command is drawing the same generation.
-        GenerationError: a shard could not be made.
+        GenerationError: a shard could not be made, or was made again with other bytes.
     """
     started = time.time()
     folder = home.generations / plan.generation_id
@@ -159,21 +165,26 @@ def generate(
             left_over.unlink(missing_ok=True)
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
-        lines = {
-            line["file"]: line for line in manifest.records() if line["file"] in shards and _is_whole(folder, line)
-        }
+        committed = {line["file"]: line for line in manifest.records() if line["file"] in shards}
+        keep = (lambda name: name not in again) if again else (lambda name: _is_whole(folder, committed[name]))
+        lines = {name: line for name, line in committed.items() if keep(name)}
         kept = len(lines)
-        missing = [shard for name, shard in shards.items() if name not in lines]
+        missing = [shard for name, shard in shards.items() if name not in lines and (not again or name in again)]
         if missing:
             shutil.rmtree(folder / ".attempts", ignore_errors=True)
             models = _models_of(home, plan)
             rows, accepted = _total(lines, "rows"), _total(lines, "accepted")
+            other: list[str] = []
             for line in _draw_all(folder, plan, models, missing):
+                if again and again[line["file"]] and line["sha256"] not in again[line["file"]]:
+                    other.append(line["file"])
+                    continue
                 manifest.append(line)
                 lines[line["file"]] = line
                 rows, accepted = rows + line["rows"], accepted + line["accepted"]
                 if progress:
                     progress(rows, plan.count, accepted)
+            _refuse_other_bytes(plan, other)
     return GenerationSummary(
         generation_id=plan.generation_id,
         folder=folder,
@@ -183,6 +194,15 @@ def generate(
         shards_kept=kept,
         seconds=time.time() - started,
     )
+
+
+def _refuse_other_bytes(plan: GenerationPlan, files: list[str]) -> None:
+    if files:
+        raise GenerationError(
+            f"{len(files)} shards of generation {plan.generation_id} were made again with other bytes than those of "
+            f"the manifest, the first {files[0]}: by other versions, or on another device. They stay refused. "
+            f"`platform generate --resume {plan.generation_id}` takes the new bytes."
+        )
 
 
 def _versions() -> dict[str, str]:
@@ -304,7 +324,7 @@ class ShardWorker:
 
 def attempts_file(folder: Path, shard: Shard) -> Path:
     """One byte for each time that a shard was begun; gone when it is written."""
-    return folder / ".attempts" / f"{shard.space_group_number}-{shard.number}"
+    return path_within(folder, f".attempts/{shard.space_group_number}-{shard.number}", source=folder)
 
 
 def _line(shard: Shard) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from crystalforge.cli.sql import sql
 from crystalforge.cli.status import status
 from crystalforge.cli.train import train_all
 from crystalforge.cli.ui import ui
+from crystalforge.cli.verify import verify
 from crystalforge.errors import CrystalforgeError
 
 EXIT_INTERRUPTED = 130
@@ -76,6 +77,7 @@ app.command()(evaluate)
 app.command()(sql)
 app.command()(schema)
 app.command()(status)
+app.command()(verify)
 app.command()(ui)
 app.command()(doctor)
 

@@ -19,6 +19,7 @@ from crystalforge.files import read_record
 from crystalforge.gan.recipe import recipe_from_values
 from crystalforge.generation.plan import DEFAULT_MIN_CONTACT_RATIO
 from crystalforge.home import TRAINING_RECORD, Home
+from crystalforge.schemas import SAMPLES
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ def _read_rows(generation: Generation) -> pa.Table:
     lines = ShardManifest(generation.folder).records()
     parts = []
     for line in lines:
-        shard = read_shard(generation.folder, ShardRecord.from_line(line), repair=repair)
+        shard = read_shard(generation.folder, ShardRecord.from_line(line), SAMPLES, repair=repair)
         # As plain text: dictionaries of different shards do not join.
         reasons = shard["reject_reason"].cast(pa.string())
         parts.append(shard.select(["index", *CRYSTAL_COLUMNS]).append_column("reject_reason", reasons))

@@ -87,6 +87,12 @@ def sample_rows(
     return pa.table([_typed(columns[field.name], field) for field in SAMPLES], schema=SAMPLES)
 
 
+def sample_ids(plan: GenerationPlan, shard: Shard) -> list[str]:
+    """Identifier of each sample of a shard: generation, space group and index."""
+    prefix = f"{plan.generation_id}-{shard.space_group_number:03d}"
+    return [f"{prefix}-{index:08d}" for index in range(shard.first_index, shard.first_index + shard.n_samples)]
+
+
 def _typed(values: Any, field: pa.Field) -> pa.Array:
     array = values if isinstance(values, pa.Array) else pa.array(values, from_pandas=False)
     return array.dictionary_encode().cast(field.type) if pa.types.is_dictionary(field.type) else array.cast(field.type)
@@ -105,11 +111,10 @@ def _sample_columns(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdict
         "space_group_number": shard.space_group_number,
         "hall_number": hall_number_of(shard.space_group_number),
     }
-    prefix = f"{plan.generation_id}-{shard.space_group_number:03d}"
     rejected = verdicts.reasons != ""
     return {
         **{name: pa.repeat(value, n) for name, value in constants.items()},
-        "sample_id": [f"{prefix}-{index:08d}" for index in indices.tolist()],
+        "sample_id": sample_ids(plan, shard),
         "index": indices,
         "status": np.where(rejected, str(SampleStatus.REJECTED), str(SampleStatus.ACCEPTED)),
         "reject_reason": pa.array(verdicts.reasons, mask=~rejected),

@@ -1,0 +1,58 @@
+"""A whole home against what its records promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from crystalforge.catalog.shards import MANIFEST_NAME
+from crystalforge.home import DATASET_RECORD, GENERATION_RECORD, TRAINING_RECORD, Home
+from crystalforge.integrity.datasets import verify_dataset
+from crystalforge.integrity.findings import Report
+from crystalforge.integrity.generations import verify_generation
+from crystalforge.integrity.trainings import verify_training
+
+DEFAULT_REMAKE = 1
+
+
+def verify_home(
+    home: Home, *, remake: int = DEFAULT_REMAKE, on_part: Callable[[str, int, int], object] | None = None
+) -> Report:
+    """Look at every file that a record of the home names; nothing is written.
+
+    Every file is hashed, whatever was verified before: the catalog's memory of sound files is not asked.
+
+    Args:
+        home: the home; an absent one is sound.
+        remake: shards of each generation to draw again from their seeds.
+        on_part: told of each dataset, training and generation as it is begun, with its place and their number.
+    """
+    report = Report(home.path)
+    parts: list[tuple[Path, Callable[[], None]]] = [
+        *((folder, _later(verify_dataset, report, folder)) for folder in _folders(home.datasets, DATASET_RECORD)),
+        *((folder, _later(verify_training, report, folder)) for folder in _folders(home.trainings, TRAINING_RECORD)),
+        *(
+            (folder, _later(verify_generation, report, home, folder, remake=remake))
+            for folder in _folders(home.generations, GENERATION_RECORD, MANIFEST_NAME)
+        ),
+    ]
+    for place, (folder, verify) in enumerate(parts, start=1):
+        if on_part:
+            on_part(folder.name, place, len(parts))
+        verify()
+    return report
+
+
+def _later(function: Callable[..., None], *arguments: object, **options: object) -> Callable[[], None]:
+    return lambda: function(*arguments, **options)
+
+
+def _folders(parent: Path, *records: str) -> list[Path]:
+    """Folders that hold one of the committing records, even a damaged one."""
+    if not parent.is_dir():
+        return []
+    return [
+        folder
+        for folder in sorted(parent.iterdir())
+        if folder.is_dir() and any((folder / record).exists() for record in records)
+    ]
