@@ -1,4 +1,4 @@
-"""A DuckDB connection that can read the files it was given and do nothing else.
+"""A DuckDB connection that can read the files it was given and do nothing else; it lives in ``query_worker``.
 
 What holds, each tried against DuckDB 2.0.0 in the tests:
 
@@ -7,14 +7,12 @@ What holds, each tried against DuckDB 2.0.0 in the tests:
 - so: one statement, and only of type SELECT (``DESCRIBE``, ``SUMMARIZE``, ``SHOW`` are of that type);
 - a SELECT may begin ``WITH x AS (COPY … TO 'shard')`` and would overwrite the shard. DuckDB allows this at the top
   level only, so the statement is first bound, not run, inside a subquery, where DuckDB refuses it.
-- no spilling to disk: a query that needs more than its memory fails.
+- no spilling to disk: a query that needs more than its memory fails, and nothing is left to clean.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +21,10 @@ import duckdb
 import pyarrow as pa
 
 from crystalforge.catalog.tables import sql_list
-from crystalforge.errors import QueryError, UsageError
+from crystalforge.errors import QueryError
 
 ROWS_PER_BATCH = 50_000
-INTERRUPT_EVERY_S = 0.1
-UNIT_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
-    "KIB": 2**10,
-    "MIB": 2**20,
-    "GIB": 2**30,
-    "TIB": 2**40,
-}
+OUT_OF_MEMORY = "The query needs more memory than its limit. Narrow it with WHERE or LIMIT, or raise --memory-limit."
 CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -43,84 +35,50 @@ CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
 }
 
 
-def memory_bytes(limit: str) -> int:
-    """Number of bytes of a size such as ``2GB`` or ``512MiB``.
-
-    Raises:
-        UsageError: it is not a size above 0.
-    """
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", limit)
-    unit = match[2].upper() if match else None
-    size = int(float(match[1]) * UNIT_BYTES[unit]) if match and unit in UNIT_BYTES else 0
-    if size <= 0:
-        raise UsageError(f"Memory limit {limit!r}: expected a size above 0 such as 2GB or 512MiB.")
-    return size
+class MemoryExceededError(QueryError):
+    """The query or its result was larger than it may be; the process that ran it is best replaced."""
 
 
-def connect(memory_limit: str) -> duckdb.DuckDBPyConnection:
+def connect(memory_bytes: int) -> duckdb.DuckDBPyConnection:
     """Open a database in memory, still unlocked, so that its views can be made."""
-    size = memory_bytes(memory_limit)
-    return duckdb.connect(":memory:", config=CONFIGURATION | {"memory_limit": f"{size}B"})
+    return duckdb.connect(":memory:", config=CONFIGURATION | {"memory_limit": f"{memory_bytes}B"})
 
 
-def lock(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
-    """Leave the connection only these files, for good."""
-    connection.execute(f"SET allowed_paths = {sql_list(files)}")
+def prepare(connection: duckdb.DuckDBPyConnection, statements: Sequence[Sequence[Any]], files: Sequence[str]) -> None:
+    """Make the views, then leave the connection only these files, for good.
+
+    Args:
+        connection: made by ``connect``.
+        statements: SQL text and its parameters, of our own.
+        files: absolute paths that may be read.
+    """
+    for sql, parameters in statements:
+        connection.execute(sql, parameters or None)
+    connection.execute(f"SET allowed_paths = {sql_list([Path(file) for file in files])}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
 
-def run_select(
-    connection: duckdb.DuckDBPyConnection,
-    sql: str,
-    parameters: Mapping[str, Any],
-    *,
-    time_limit_s: float,
-    result_limit_bytes: int,
-) -> pa.Table:
-    """Run one SELECT on a locked connection.
+def select(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any], result_limit_bytes: int
+) -> Iterator[pa.RecordBatch]:
+    """Run one SELECT on a locked connection; the first batch has no rows, so that the columns are known.
 
     Args:
-        connection: made by ``connect`` and locked.
+        connection: made by ``connect`` and locked by ``prepare``.
         sql: the text of one statement.
         parameters: values of the ``$name`` in it.
-        time_limit_s: seconds until it is interrupted.
         result_limit_bytes: size of the result (bytes, as Arrow) at which it is given up; DuckDB's own limit does not
             count what it has handed over.
 
     Raises:
-        QueryError: the statement is refused, wrong, too long or too large.
+        QueryError: the statement is refused, wrong or too large.
     """
     with _explained(sql):
-        return _run_interruptibly(
-            connection, lambda: _select(connection, sql, dict(parameters) or None, result_limit_bytes), time_limit_s
-        )
-
-
-def _select(
-    connection: duckdb.DuckDBPyConnection, sql: str, bound: dict[str, Any] | None, result_limit_bytes: int
-) -> pa.Table:
-    statement = _only_select(connection, sql)
-    _bind_as_subquery(connection, statement.query, bound)
-    return _collect(connection.sql(statement, params=bound), result_limit_bytes)
-
-
-def _run_interruptibly(
-    connection: duckdb.DuckDBPyConnection, work: Callable[[], pa.Table], time_limit_s: float
-) -> pa.Table:
-    """Work in a thread while this one waits: DuckDB does not look for Ctrl-C while it hands over a result."""
-    with ThreadPoolExecutor(1) as threads:
-        future = threads.submit(work)
-        try:
-            if wait([future], time_limit_s).done:
-                return future.result()
-        finally:
-            while not future.done():  # again and again, for an interrupt between two calls is lost
-                connection.interrupt()
-                wait([future], INTERRUPT_EVERY_S)
-    raise QueryError(
-        f"The query was stopped after {time_limit_s:g} s. Narrow it with WHERE or LIMIT, or raise --time-limit."
-    )
+        bound = dict(parameters) or None
+        statement = _only_select(connection, sql)
+        _bind_as_subquery(connection, statement.query, bound)
+        yield from _batches(connection.sql(statement, params=bound), result_limit_bytes)
 
 
 def _only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -157,23 +115,25 @@ def _stream_errors() -> Iterator[None]:
     """What DuckDB raises once rows are flowing comes through Arrow's stream, as an ``OSError`` with DuckDB's text."""
     try:
         yield
+    except pa.ArrowMemoryError as error:
+        raise duckdb.OutOfMemoryException(str(error)) from error
     except (OSError, pa.ArrowException) as error:
         kind = duckdb.OutOfMemoryException if "Out of Memory" in str(error) else duckdb.DatabaseError
         raise kind(str(error)) from error
 
 
-def _collect(relation: Any, limit_bytes: int) -> pa.Table:
-    batches, size = [], 0
+def _batches(relation: Any, limit_bytes: int) -> Iterator[pa.RecordBatch]:
+    size = 0
     with _stream_errors(), relation.to_arrow_reader(ROWS_PER_BATCH) as reader:
+        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
         for batch in reader:
-            batches.append(batch)
             size += batch.nbytes
             if size > limit_bytes:
-                raise QueryError(
+                raise MemoryExceededError(
                     f"The result is larger than the memory limit of {limit_bytes / 1e6:,.0f} MB. "
                     "Select fewer columns or rows, or raise --memory-limit."
                 )
-        return pa.Table.from_batches(batches, schema=reader.schema)
+            yield batch
 
 
 @contextmanager
@@ -181,15 +141,15 @@ def _explained(sql: str) -> Iterator[None]:
     """Turn what DuckDB and Arrow raise into a ``QueryError`` that says what to do."""
     try:
         yield
-    except duckdb.OutOfMemoryException as error:
-        raise QueryError(
-            "The query needs more memory than its limit. Narrow it with WHERE or LIMIT, or raise --memory-limit."
-        ) from error
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        raise MemoryExceededError(OUT_OF_MEMORY) from error
     except duckdb.PermissionException as error:
         raise QueryError(
             "The query reaches for a file or an extension: expected only the tables of the catalog "
             f"(see `platform schema`). DuckDB says: {_first_line(error)}"
         ) from error
+    except UnicodeError as error:
+        raise QueryError(f"Expected SQL and parameters as Unicode text: {error}") from error
     except duckdb.Error as error:
         if "must be at the top level" in str(error):
             raise QueryError("Expected a SELECT that only reads: WITH … AS (COPY, INSERT, …) is refused.") from error

@@ -39,8 +39,9 @@ def sql(
         list[str] | None,
         typer.Option("--generation", metavar="ID", help="Only the samples of this generation. Repeatable."),
     ] = None,
-    time_limit: Annotated[
-        float, typer.Option("--time-limit", metavar="SECONDS", min=0.001, help="Stop the query after this time.")
+    timeout: Annotated[
+        float,
+        typer.Option("--timeout", "--time-limit", metavar="SECONDS", min=0.001, help="Stop the query after this time."),
     ] = 30.0,
     memory_limit: Annotated[
         str, typer.Option("--memory-limit", metavar="SIZE", help="Memory that the query and its result may take.")
@@ -64,7 +65,7 @@ def sql(
     from crystalforge.catalog.query import open_catalog
 
     with open_catalog(Home.locate(home), generations=generation or None, memory_limit=memory_limit) as catalog:
-        result = catalog.query(text, parameters, time_limit_s=time_limit)
+        result = catalog.query(text, parameters, time_limit_s=timeout)
     _write(result, as_json=as_json, as_csv=as_csv, parquet=parquet, max_rows=max_rows)
 
 
