@@ -49,7 +49,8 @@ def connected(*, num_cpus: int | None = None) -> Iterator[None]:
             ray.init(address=address, logging_level="ERROR", log_to_driver=False)
         else:
             _start_local(num_cpus or os.cpu_count() or 1)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except Exception as error:  # the named boundary: Ray raises whatever it met, a bare Exception too
+        ray.shutdown()  # ends what had started
         where = f"at RAY_ADDRESS={address}" if address else "on this machine"
         raise CrystalforgeError(
             f"Ray does not start {where}: {error}. Check it with `platform doctor`, or unset RAY_ADDRESS."

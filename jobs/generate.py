@@ -15,17 +15,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 import ray.data
 
-from crystalforge.catalog.shards import ShardManifest, write_shard
-from crystalforge.errors import CrystalforgeError, DamagedFileError, GenerationError, ModelNotFoundError, UsageError
+from crystalforge.catalog.shards import ShardManifest
+from crystalforge.errors import DamagedFileError, GenerationError, ModelNotFoundError, StorageError, UsageError
 from crystalforge.files import (
     TEMPORARY_SUFFIX,
     exclusive,
-    path_within,
     read_record,
     sha256_of_file,
     storage_errors,
@@ -38,6 +37,7 @@ from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.jobs.cluster import connected
 from crystalforge.jobs.requests import capacities, refuse_too_many
 from crystalforge.jobs.resources import gpu_share
+from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker
 from crystalforge.jobs.trained_models import TrainedModels, find_models
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ UNLIMITED = Capacity(share=1.0, n_compositions=sys.maxsize)
 PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != "request")
 """What every plan's record has; a plan without request asks for nothing."""
 
-MAX_ATTEMPTS = 3
+QUARANTINE = "quarantine.json"
+"""Shards that the last command could not make, by file, with the reason; gone when all are made."""
 WORKER_CPUS = 0.5
 """Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
 
@@ -137,10 +138,59 @@ def load_plan(home: Home, generation_id: str) -> GenerationPlan:
     return plan
 
 
+class Draw(Protocol):
+    """A way to draw shards: yields a line for each as it ends, made or failed."""
+
+    def __call__(
+        self, folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard], timeout_s: float
+    ) -> Iterator[dict[str, Any]]:
+        """Draw the missing shards with the checkpoint folders of the models."""
+
+
+def draw_here(
+    folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard], timeout_s: float
+) -> Iterator[dict[str, Any]]:
+    """Draw in this process, without Ray: for a few shards. One that hangs or crashes takes the process with it."""
+    worker = ShardWorker(str(folder), plan.to_json(), models, timeout_s)
+    for shard in missing:
+        yield worker(asdict(shard))
+
+
+def draw_on_ray(
+    folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard], timeout_s: float
+) -> Iterator[dict[str, Any]]:
+    """Draw on a pool of Ray's workers.
+
+    Raises:
+        GenerationError: Ray itself gave up.
+    """
+    with connected():
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        cluster = ray.cluster_resources()
+        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
+        shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
+        lines = shards.map(
+            ShardWorker,
+            fn_constructor_args=(str(folder), plan.to_json(), models, timeout_s),
+            compute=ray.data.ActorPoolStrategy(size=n_workers),
+            num_cpus=WORKER_CPUS,
+            num_gpus=gpu_share(cluster.get("GPU", 0), n_workers) or None,
+        )
+        try:
+            yield from lines.iter_rows()
+        except ray.exceptions.RayError as error:
+            raise GenerationError(
+                f"Ray gave up on generation {plan.generation_id}: {str(error).strip().splitlines()[-1]} "
+                "What is done is kept; the same command draws the rest."
+            ) from error
+
+
 def generate(
     home: Home,
     plan: GenerationPlan,
     *,
+    shard_timeout_s: float = SHARD_TIMEOUT_S,
+    draw: Draw = draw_on_ray,
     progress: Callable[[int, int, int], None] | None = None,
     again: Mapping[str, Collection[str]] | None = None,
 ) -> GenerationSummary:
@@ -149,20 +199,21 @@ def generate(
     Args:
         home: where the models are and the generation is kept.
         plan: everything that decides the bytes.
+        shard_timeout_s: a worker whose shard takes longer is ended; after three times the shard is set aside.
+        draw: where the shards are drawn.
         progress: called with samples done, samples in all, and accepted so far.
         again: files of shards to draw again, and no others, with the SHA-256 that each may have; none for any.
 
     Raises:
         BusyError: another command is drawing the same generation.
-        GenerationError: a shard could not be made, or was made again with other bytes.
+        GenerationError: a shard could not be made, or was made again with other bytes; all others are made.
     """
     started = time.time()
     folder = home.generations / plan.generation_id
     with exclusive(folder, f"The generation {plan.generation_id}"):
         if not (folder / GENERATION_RECORD).is_file():
             write_json(folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now(), "versions": _versions()})
-        for left_over in folder.rglob(f"*{TEMPORARY_SUFFIX}"):  # of a process that was killed
-            left_over.unlink(missing_ok=True)
+        _sweep(folder)
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
         committed = {line["file"]: line for line in manifest.records() if line["file"] in shards}
@@ -170,12 +221,14 @@ def generate(
         lines = {name: line for name, line in committed.items() if keep(name)}
         kept = len(lines)
         missing = [shard for name, shard in shards.items() if name not in lines and (not again or name in again)]
+        failed: dict[str, str] = {}
+        other: list[str] = []
         if missing:
-            shutil.rmtree(folder / ".attempts", ignore_errors=True)
-            models = _models_of(home, plan)
             rows, accepted = _total(lines, "rows"), _total(lines, "accepted")
-            other: list[str] = []
-            for line in _draw_all(folder, plan, models, missing):
+            for line in draw(folder, plan, _models_of(home, plan), missing, shard_timeout_s):
+                if error := line.pop("error"):
+                    failed[line["file"]] = error
+                    continue
                 if again and again[line["file"]] and line["sha256"] not in again[line["file"]]:
                     other.append(line["file"])
                     continue
@@ -184,7 +237,9 @@ def generate(
                 rows, accepted = rows + line["rows"], accepted + line["accepted"]
                 if progress:
                     progress(rows, plan.count, accepted)
-            _refuse_other_bytes(plan, other)
+            _sweep(folder)
+        _set_aside(folder, plan, failed)
+        _refuse_other_bytes(plan, other)
     return GenerationSummary(
         generation_id=plan.generation_id,
         folder=folder,
@@ -193,6 +248,36 @@ def generate(
         shards_written=len(lines) - kept,
         shards_kept=kept,
         seconds=time.time() - started,
+    )
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left: before, and after, as their last workers may outlive a killed driver."""
+    with storage_errors(folder):
+        for left_over in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
+            left_over.unlink(missing_ok=True)
+    shutil.rmtree(folder / ATTEMPTS_FOLDER, ignore_errors=True)
+
+
+def _set_aside(folder: Path, plan: GenerationPlan, failed: dict[str, str]) -> None:
+    """Note which shards could not be made, and why.
+
+    Raises:
+        GenerationError: there are some.
+    """
+    path = folder / QUARANTINE
+    if not failed:
+        with storage_errors(path):
+            path.unlink(missing_ok=True)
+        return
+    try:
+        write_json(path, failed)
+    except StorageError as error:  # the disk may be why they failed: the reasons below matter more
+        logger.warning("event=quarantine_not_written error=%r", str(error))
+    name, reason = next(iter(failed.items()))
+    raise GenerationError(
+        f"{len(failed)} shards of generation {plan.generation_id} failed, the first of them {name}: {reason} "
+        f"All reasons are in {path}. All others are kept; the same command tries these again."
     )
 
 
@@ -234,98 +319,3 @@ def _models_of(home: Home, plan: GenerationPlan) -> dict[int, str]:
             f"{plan.generation_id} was planned with. Start a new generation."
         )
     return {number: str(models.checkpoint_folder(number)) for number in plan.counts}
-
-
-def _draw_all(
-    folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard]
-) -> Iterator[dict[str, Any]]:
-    """Yield a manifest line for each shard as it is written."""
-    with connected():
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        cluster = ray.cluster_resources()
-        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
-        shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
-        lines = shards.map(
-            ShardWorker,
-            fn_constructor_args=(str(folder), plan.to_json(), models),
-            compute=ray.data.ActorPoolStrategy(size=n_workers),
-            num_cpus=WORKER_CPUS,
-            num_gpus=gpu_share(cluster.get("GPU", 0), n_workers) or None,
-        )
-        failed = []
-        try:
-            for line in lines.iter_rows():
-                if line["error"]:
-                    failed.append(line)
-                else:
-                    yield {key: value for key, value in line.items() if key != "error"}
-        except ray.exceptions.RayError as error:
-            raise GenerationError(
-                f"Ray gave up on generation {plan.generation_id}: {str(error).strip().splitlines()[-1]} "
-                "What is done is kept; the same command draws the rest."
-            ) from error
-    if failed:
-        raise GenerationError(
-            f"{len(failed)} shards of generation {plan.generation_id} failed, the first of them {failed[0]['file']}: "
-            f"{failed[0]['error']} All others are kept; the same command tries these again."
-        )
-
-
-class ShardWorker:
-    """Draws shards in a worker process; keeps the models it has loaded."""
-
-    def __init__(self, folder: str, plan: dict[str, Any], models: dict[int, str]) -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        self.folder = Path(folder)
-        self.plan = GenerationPlan.from_json(plan)
-        self.checkpoints = models
-        self.models: dict[int, Any] = {}
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Draw and write one shard; an error of ours comes back in the line, so that Ray does not try again."""
-        shard = Shard(**row)
-        try:
-            self._note_attempt(shard)
-            return {**self._write(shard), "error": ""}
-        except CrystalforgeError as error:
-            nothing = {"rows": 0, "accepted": 0, "sha256": "", "bytes": 0, "schema": ""}
-            return {**_line(shard), **nothing, "error": str(error)}
-
-    def _note_attempt(self, shard: Shard) -> None:
-        """Count how often a shard was begun: Ray restarts a worker that its shard kills without end."""
-        attempts = attempts_file(self.folder, shard)
-        with storage_errors(attempts):
-            attempts.parent.mkdir(parents=True, exist_ok=True)
-            with attempts.open("ab") as stream:
-                stream.write(b".")
-                n_attempts = stream.tell()
-        if n_attempts > MAX_ATTEMPTS:
-            raise GenerationError(f"its worker died {MAX_ATTEMPTS} times while drawing it.")
-
-    def _write(self, shard: Shard) -> dict[str, Any]:
-        from crystalforge.generation.sampling import sample_shard
-
-        table = sample_shard(self._model(shard.space_group_number), self.plan, shard)
-        record = write_shard(self.folder, shard.file, table)
-        attempts_file(self.folder, shard).unlink(missing_ok=True)
-        accepted = table["reject_reason"].null_count
-        return {**_line(shard), **vars(record), "accepted": accepted}
-
-    def _model(self, space_group_number: int) -> Any:
-        from crystalforge.gan.checkpoint import load_model
-
-        if space_group_number not in self.models:
-            self.models[space_group_number] = load_model(Path(self.checkpoints[space_group_number]), self.device)
-        return self.models[space_group_number]
-
-
-def attempts_file(folder: Path, shard: Shard) -> Path:
-    """One byte for each time that a shard was begun; gone when it is written."""
-    return path_within(folder, f".attempts/{shard.space_group_number}-{shard.number}", source=folder)
-
-
-def _line(shard: Shard) -> dict[str, Any]:
-    return {"space_group_number": shard.space_group_number, "shard": shard.number, "file": shard.file}

@@ -18,6 +18,7 @@ from crystalforge.cli import dataset
 from crystalforge.cli.doctor import doctor
 from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.generate import generate
+from crystalforge.cli.interrupts import second_one_ends_at_once
 from crystalforge.cli.schema import schema
 from crystalforge.cli.sql import sql
 from crystalforge.cli.status import status
@@ -35,7 +36,8 @@ class CommandGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with second_one_ends_at_once():
+                return super().invoke(ctx)
         except CrystalforgeError as error:
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(error.exit_code) from error

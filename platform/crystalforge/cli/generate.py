@@ -107,6 +107,16 @@ def generate(
         ),
     ] = False,
     resume: Annotated[str | None, typer.Option(help="Continue this generation with the plan it has.")] = None,
+    shard_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1,
+            max=1e6,
+            help="Seconds after which a worker that still draws one shard is ended; three times, then the shard is set "
+            "aside.",
+            show_default="600",
+        ),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -133,6 +143,7 @@ def generate(
     from crystalforge.jobs.generate import generate as run
     from crystalforge.jobs.generate import load_plan, plan_generation
     from crystalforge.jobs.recipe_models import models_of_recipe
+    from crystalforge.jobs.shard_worker import SHARD_TIMEOUT_S
     from crystalforge.jobs.trained_models import find_models
 
     if balance not in BALANCES:
@@ -173,7 +184,12 @@ def generate(
         shared = ", ".join(f"{n} of {number}" for number, n in plan.counts.items())
         note(f"Asked for: {plan.request.describe()}. By space group: {shared}.")
     with progress("samples", plan.count) as update:
-        summary = run(where, plan, progress=lambda done, _, accepted: update(done, f"accepted {accepted / done:.1%}"))
+        summary = run(
+            where,
+            plan,
+            shard_timeout_s=shard_timeout or SHARD_TIMEOUT_S,
+            progress=lambda done, _, accepted: update(done, f"accepted {accepted / done:.1%}"),
+        )
     if as_json:
         show_json(json_of(summary))
         return

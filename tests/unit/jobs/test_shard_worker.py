@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from crystalforge.generation.plan import GenerationPlan
-from crystalforge.jobs.generate import MAX_ATTEMPTS, ShardWorker, attempts_file
+from crystalforge.jobs.shard_worker import MAX_ATTEMPTS, Attempts, ShardWorker
 
 PLAN = GenerationPlan("training", "dataset", 1, 10, {225: 10}, {225: "c" * 64})
 
@@ -16,7 +16,7 @@ def test_a_shard_that_killed_its_worker_too_often_is_not_begun_again(tmp_path: P
     (shard,) = PLAN.shards()
     for _ in range(MAX_ATTEMPTS):
         assert "is no checkpoint" in worker(asdict(shard))["error"]
-    assert attempts_file(tmp_path, shard).stat().st_size == MAX_ATTEMPTS
+    assert Attempts(tmp_path, shard).file.stat().st_size == MAX_ATTEMPTS
     line = worker(asdict(shard))
     assert line["error"] == f"its worker died {MAX_ATTEMPTS} times while drawing it."
     assert (line["file"], line["rows"], line["sha256"]) == (shard.file, 0, "")
