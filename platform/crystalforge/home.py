@@ -22,6 +22,8 @@ MODEL_RECORD = "model.json"
 GENERATION_RECORD = "generation.json"
 """The plan of a generation; its shards are committed by the lines of their manifest."""
 MLFLOW_DATABASE = "mlflow.db"
+VALIDATIONS_EXPORT = "export.json"
+"""Names the tables that the ledger of calculations last exported."""
 
 
 def group_folder_name(space_group_number: int) -> str:
@@ -31,7 +33,7 @@ def group_folder_name(space_group_number: int) -> str:
 
 @dataclass(frozen=True)
 class Home:
-    """The home folder: ``datasets/ trainings/ generations/ mlflow/``.
+    """The home folder: ``datasets/ trainings/ generations/ validations/ mlflow/``.
 
     Attributes:
         path: absolute path of the folder.
@@ -65,6 +67,11 @@ class Home:
     def generations(self) -> Path:
         """Folder of ``<generation_id>/manifest.jsonl`` and its shards."""
         return self.path / "generations"
+
+    @property
+    def validations(self) -> Path:
+        """Folder of ``ledger.sqlite``, the attempts and the exported tables."""
+        return self.path / "validations"
 
     @property
     def mlflow(self) -> Path:

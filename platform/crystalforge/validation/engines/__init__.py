@@ -1,0 +1,21 @@
+"""The codes that compute: one file each, behind the contract in ``contract``."""
+
+from __future__ import annotations
+
+from crystalforge.errors import RecipeError
+from crystalforge.validation.engines.contract import Engine
+from crystalforge.validation.engines.stand_in import StandIn
+
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (StandIn,)}
+"""By the name that a recipe gives."""
+
+
+def find_engine(name: str) -> Engine:
+    """The engine of that name.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if name not in ENGINES:
+        raise RecipeError(f"engine = {name!r}: there is no such engine. Expected one of {', '.join(ENGINES)}.")
+    return ENGINES[name]()

@@ -1,0 +1,218 @@
+"""The program that runs one calculation, and sees to it that nothing of it is left. Standard library only.
+
+It is run by its path, ``python -I -S supervisor.py``, so that it starts in milliseconds and nothing of the environment
+leads it astray. On its standard input comes one line, the order; then the pipe stays open as long as the worker lives:
+its end is the worker's end, and the calculation ends with it. On its standard output it says, last, how it ended.
+
+The calculation is started in a session and process group of its own. The supervisor is the reaper of all its
+descendants (Linux), those that left the group too, so ``wait`` tells when none is left, without a look at any name.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HEARTBEAT_FILE = "heartbeat"
+HEARTBEAT_S = 5.0
+LOOK_AGAIN_S = 0.05
+MEMORY_LOOK_S = 0.25
+COMMAND_NOT_FOUND = 127
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+ON_LINUX = sys.platform.startswith("linux")
+MB = 1e6
+
+
+def main() -> int:
+    """Run the order that stands on the standard input; say how it ended."""
+    order = json.loads(_read_line())
+    print(json.dumps(_supervise(order)), flush=True)  # noqa: T201 (the answer to the worker)
+    return 0
+
+
+def _read_line() -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(0, 65536)
+        if not part:
+            sys.exit(1)
+        line += part
+    return line
+
+
+def _supervise(order: dict) -> dict:
+    started = time.monotonic()
+    libc = ctypes.CDLL(None, use_errno=True) if ON_LINUX else None
+    if libc:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    woken = _wake_on_signals()
+    with Path("stdout.txt").open("wb") as stdout, Path("stderr.txt").open("wb") as stderr:
+        try:
+            process = subprocess.Popen(
+                order["arguments"],
+                env=order["environment"],
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                # Should the supervisor itself be killed, the kernel ends the calculation.
+                preexec_fn=(lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)) if libc else None,
+            )
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                stderr.write(f"{order['arguments'][0]}: {error.strerror}\n".encode())
+            return _ending("exited", COMMAND_NOT_FOUND, started, 0)
+    family = Family(process.pid)
+    reason = _wait(family, order, woken, started)
+    forced = family.end(order["grace_s"])
+    return _ending(reason, family.exit_code, started, forced)
+
+
+def _ending(reason: str, exit_code: int, started: float, forced: int) -> dict:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "reason": reason,
+        "exit_code": exit_code,
+        "wall_s": time.monotonic() - started,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "max_memory_mb": used.ru_maxrss * 1024 / MB,
+        "ended_by_force": forced,
+    }
+
+
+def _wake_on_signals() -> int:
+    """A descriptor that becomes readable when a child ends or somebody wants us to end."""
+    read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if ON_LINUX else os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return read
+
+
+def _wait(family: "Family", order: dict, woken: int, started: float) -> str:
+    """Wait for the program's end or a reason to end it."""
+    deadline = started + order["walltime_s"]
+    beat = look = started
+    while True:
+        now = time.monotonic()
+        if now >= beat:
+            _touch_heartbeat()
+            beat = now + HEARTBEAT_S
+        if now >= look:
+            look = now + MEMORY_LOOK_S
+            if family.memory_mb() > order["memory_mb"]:
+                return "memory"
+        if now >= deadline:
+            return "walltime"
+        readable, _, _ = select.select([0, woken], [], [], max(0.0, min(deadline, beat, look) - now))
+        numbers = os.read(woken, 4096) if woken in readable else b""
+        family.reap()
+        if family.leader_ended:
+            return "exited"
+        if 0 in readable or any(number != signal.SIGCHLD for number in numbers):
+            return "stopped"
+
+
+def _touch_heartbeat() -> None:
+    with contextlib.suppress(OSError):  # a full disk: the lease then ends early, which does no harm
+        Path(HEARTBEAT_FILE).touch()
+
+
+class Family:
+    """A program and all its descendants."""
+
+    def __init__(self, leader: int) -> None:
+        self.leader = leader
+        self.exit_code = 0
+        self.leader_ended = False
+        self.none_left = False
+
+    def reap(self) -> None:
+        """Take note of those that ended; as their reaper we hear of the orphans too."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self.none_left = True
+                return
+            if pid == 0:
+                return
+            if pid == self.leader:
+                self.leader_ended = True
+                self.exit_code = os.waitstatus_to_exitcode(status)
+
+    def end(self, grace_s: float) -> int:
+        """End all that are left: ask, wait, then force. Returns how many had to be forced."""
+        self.reap()
+        if self.none_left:
+            return 0
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + grace_s
+        while not self.none_left and time.monotonic() < deadline:
+            time.sleep(LOOK_AGAIN_S)
+            self.reap()
+        forced: set[int] = set()
+        while not self.none_left:
+            forced |= self._signal(signal.SIGKILL)
+            time.sleep(LOOK_AGAIN_S / 5)
+            self.reap()
+        return len(forced)
+
+    def _signal(self, number: int) -> set[int]:
+        if not self.leader_ended:  # its process id, which is the group's, cannot be another's yet
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.leader, number)
+        alive = set(self.descendants())
+        for pid in alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return alive
+
+    def memory_mb(self) -> float:
+        """Resident memory of all (MB); 0 where it cannot be seen."""
+        pages = 0
+        for pid in self.descendants():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / MB
+
+    def descendants(self) -> list[int]:
+        """Process ids of all descendants of the supervisor that still run."""
+        found: list[int] = []
+        waiting = [os.getpid()]
+        while waiting:
+            children = _children(waiting.pop())
+            found += children
+            waiting += children
+        return [pid for pid in found if not _is_zombie(pid)]
+
+
+def _children(pid: int) -> list[int]:
+    """Children of all threads of a process; none where the kernel does not tell."""
+    children: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                children += [int(child) for child in (thread / "children").read_text().split()]
+    return children
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+    except (OSError, IndexError):
+        return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

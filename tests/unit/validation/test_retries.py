@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from crystalforge.validation.retries import RULES, Answer, decide
+from crystalforge.validation.states import (
+    DONE,
+    IN_FLIGHT,
+    TRANSITIONS,
+    CalculationState,
+    ErrorClass,
+    sources_of,
+)
+
+
+@pytest.mark.parametrize("error", ErrorClass)
+def test_each_class_is_given_up_after_as_many_as_its_rule_allows(error: ErrorClass) -> None:
+    rule = RULES[error]
+    errors: list[ErrorClass] = []
+    corrections: dict[str, float] = {}
+    for _ in range(20):
+        errors.append(error)
+        decision = decide(errors, corrections)
+        if decision.state is not CalculationState.READY:
+            break
+        corrections = dict(decision.corrections)
+    assert len(errors) == max(1, rule.at_most)
+    assert decision.state is rule.then
+    repeats = len(errors) - 1
+    changes = rule.answer is Answer.CHANGED and repeats
+    assert corrections == {name: factor**repeats for name, factor in rule.corrections.items() if changes}
+
+
+def test_the_wait_doubles_and_corrections_of_other_errors_stay() -> None:
+    rule = RULES[ErrorClass.DISK_FULL]
+    waits = [decide([ErrorClass.DISK_FULL] * times, {}).wait_s for times in (1, 2, 3)]
+    assert waits == [rule.wait_s, 2 * rule.wait_s, 4 * rule.wait_s]
+    decision = decide([ErrorClass.WALLTIME, ErrorClass.OUT_OF_MEMORY], {"walltime": 2.0})
+    assert decision.corrections == {"walltime": 2.0, "memory": 2.0}
+
+
+def test_no_rule_repeats_without_end_and_every_state_has_a_row() -> None:
+    assert set(RULES) == set(ErrorClass)
+    assert set(TRANSITIONS) == set(CalculationState)
+    assert all(rule.at_most <= 10 for rule in RULES.values())
+
+
+def test_a_calculation_with_a_result_never_runs_again() -> None:
+    reachable, waiting = set(), list(DONE)
+    while waiting:
+        for state in TRANSITIONS[waiting.pop()]:
+            if state not in reachable:
+                reachable.add(state)
+                waiting.append(state)
+    assert reachable == set(DONE)
+    assert set(sources_of(CalculationState.VALIDATED)) == {*IN_FLIGHT, CalculationState.UNSTABLE}
