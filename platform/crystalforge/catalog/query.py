@@ -15,6 +15,7 @@ from crystalforge.catalog.inventory import Generation, committed_datasets, commi
 from crystalforge.catalog.query_process import QueryProcess, QuerySetup
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.catalog.tables import GENERATIONS, VIEWS, rows_sql, sql_type, view_sql
+from crystalforge.catalog.validations import QUEUE_TABLES, exported_queue
 from crystalforge.catalog.verification import ExpectedFile, verify_files
 from crystalforge.errors import UsageError
 from crystalforge.files import path_within
@@ -124,14 +125,17 @@ def catalog_statements(
     chosen = _choose(committed_generations(home), generations)
     samples = [file for generation in chosen for file in _shard_files(generation)]
     materials = [dataset.expected_file() for dataset in committed_datasets(home)]
-    verify_files(home, [*samples, *materials])
+    queue = exported_queue(home)
+    files = [*samples, *materials, *(file for exported in queue.values() for file in exported)]
+    verify_files(home, files)
     statements = [
         _rows("sample_files", SAMPLES, samples),
         _rows("material_files", MATERIALS, materials),
+        *(_rows(view, schema, queue[view]) for view, (_, schema) in QUEUE_TABLES.items()),
         *_generations(chosen),
         *((view_sql(view), ()) for view in VIEWS),
     ]
-    return statements, [*samples, *materials]
+    return statements, files
 
 
 def _choose(found: list[Generation], wanted: Sequence[str] | None) -> list[Generation]:

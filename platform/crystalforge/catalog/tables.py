@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from crystalforge.errors import UsageError
 from crystalforge.schemas import MATERIALS, SAMPLES
+from crystalforge.schemas.attempts import ATTEMPTS, VALIDATIONS
 from crystalforge.schemas.columns import STRING, column, table_schema
 from crystalforge.schemas.versions import columns_of_version
 
@@ -47,9 +48,11 @@ TABLES = {
         CatalogTable("rejections", "rejected samples, with reject_reason", SAMPLES),
         CatalogTable("materials", "the real crystals of every dataset", MATERIALS),
         CatalogTable("generations", "one row per generation", GENERATIONS),
+        CatalogTable("validations", "every crystal in the queue of calculations, by each recipe", VALIDATIONS),
+        CatalogTable("attempts", "every attempt of the queue", ATTEMPTS),
     )
 }
-VIEWS = ("samples", "candidates", "rejections", "materials")
+VIEWS = ("samples", "candidates", "rejections", "materials", "validations", "attempts")
 """Those with a text in ``crystalforge.schemas``, in the order in which they are made."""
 
 

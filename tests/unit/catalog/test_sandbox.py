@@ -160,7 +160,7 @@ def test_only_reading_the_catalog_is_allowed(place: Place, attack: str) -> None:
         ("VALUES (1), (2)", 2),
         ("DESCRIBE samples", 32),
         ("SUMMARIZE generations", 7),
-        ("SHOW TABLES", 7),
+        ("SHOW TABLES", 11),
         ("PIVOT samples ON status IN ('accepted') USING count(*) GROUP BY space_group_number", 2),
         ("SELECT * FROM samples a, samples b", 1600),
         ("SELECT elements[1] FROM samples WHERE false", 0),
