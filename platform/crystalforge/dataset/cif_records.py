@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from crystalforge.dataset.cif_parser import CifRecord
 from crystalforge.dataset.exclusion import Exclusion, ExclusionReason
@@ -21,7 +22,9 @@ PROPERTY_COLUMNS = {
 }
 """Name in ``materials`` → names that CSV files use."""
 CIF_PATTERNS = (".cif", ".mcif")
-LONGEST_FIELD = 2**31 - 1
+LONGEST_FIELD = 16 * 2**20
+"""Characters of a line or a field of a CSV, above which the file is refused: a gigabyte without a line break would be
+held in memory, four bytes a character."""
 
 
 def cif_files(folder: Path) -> list[Path]:
@@ -104,7 +107,7 @@ def records_of_csv(path: Path, longest: int) -> Iterator[CifRecord | Exclusion]:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     csv.field_size_limit(LONGEST_FIELD)
     with storage_errors(path), path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        reader = csv.DictReader(stream)
+        reader = csv.DictReader(_lines(path, stream))
         try:
             names = reader.fieldnames or []
             if CIF_COLUMN not in names:
@@ -115,6 +118,18 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
             yield from reader
         except csv.Error as error:
             raise SourceError(f"{path} line {reader.line_num} is not CSV: {error}.") from error
+
+
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    number = 0
+    while line := stream.readline(LONGEST_FIELD + 1):
+        number += 1
+        if len(line) > LONGEST_FIELD:
+            raise SourceError(
+                f"{path} line {number} is too long: expected a CSV of CIF texts with at most {LONGEST_FIELD:,} "
+                "characters in a line. Leave that row out."
+            )
+        yield line
 
 
 def _number(row: dict[str, str], columns: tuple[str, ...]) -> float | None:

@@ -36,7 +36,7 @@ def main() -> None:
     _send(answers, {"ready": True})
     for line in sys.stdin:
         _limit_cpu(cpu_seconds)
-        _answer(answers, json.loads(line)["cif"])
+        _answer(answers, line)
 
 
 def _own_standard_output() -> TextIO:
@@ -74,9 +74,9 @@ def _send(answers: TextIO, answer: dict[str, Any]) -> None:
     answers.flush()
 
 
-def _answer(answers: TextIO, cif: str) -> None:
+def _answer(answers: TextIO, line: str) -> None:
     try:
-        answer: dict[str, Any] = {"crystal": parse_cif(cif).to_json()}
+        answer: dict[str, Any] = {"crystal": parse_cif(json.loads(line)["cif"]).to_json()}
     except LeftOutError as error:
         answer = {"reason": str(error.reason), "detail": error.detail}
     except MemoryError:
