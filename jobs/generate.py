@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +33,7 @@ from crystalforge.files import (
 from crystalforge.gan.request import Capacity, Request
 from crystalforge.generation.plan import Balance, GenerationPlan, Shard, check_count, share_out
 from crystalforge.home import GENERATION_RECORD, Home
+from crystalforge.integrity.remaking import installed_versions
 from crystalforge.jobs.cluster import connected
 from crystalforge.jobs.requests import capacities, refuse_too_many
 from crystalforge.jobs.resources import gpu_share
@@ -212,7 +212,9 @@ def generate(
     folder = home.generations / plan.generation_id
     with exclusive(folder, f"The generation {plan.generation_id}"):
         if not (folder / GENERATION_RECORD).is_file():
-            write_json(folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now(), "versions": _versions()})
+            write_json(
+                folder / GENERATION_RECORD, plan.to_json() | {"created_at": utc_now(), "versions": installed_versions()}
+            )
         _sweep(folder)
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
@@ -288,11 +290,6 @@ def _refuse_other_bytes(plan: GenerationPlan, files: list[str]) -> None:
             f"the manifest, the first {files[0]}: by other versions, or on another device. They stay refused. "
             f"`platform generate --resume {plan.generation_id}` takes the new bytes."
         )
-
-
-def _versions() -> dict[str, str]:
-    """What the bytes depend on besides the plan."""
-    return {name: metadata.version(name) for name in ("crystalforge", "torch", "numpy", "pyarrow", "moyopy")}
 
 
 def _is_whole(folder: Path, line: dict[str, Any]) -> bool:

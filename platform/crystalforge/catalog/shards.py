@@ -119,7 +119,7 @@ class ShardManifest:
             DamagedFileError: a line does not parse, lacks a key or names a file outside the folder.
         """
         latest: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(read_lines(self.path), start=1):
+        for number, line in enumerate(read_lines(self._plain_path()), start=1):
             self._check(number, line)
             latest[line["file"]] = line
         return list(latest.values())
@@ -128,7 +128,7 @@ class ShardManifest:
         """As ``records``, and what is wrong with each line that cannot be used, in place of an error."""
         latest: dict[str, dict[str, Any]] = {}
         wrong: list[str] = []
-        for number, line in enumerate(read_lines(self.path, damaged=wrong.append), start=1):
+        for number, line in enumerate(read_lines(self._plain_path(), damaged=wrong.append), start=1):
             try:
                 self._check(number, line)
             except DamagedFileError as error:
@@ -140,6 +140,9 @@ class ShardManifest:
     def rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Put these lines in place of all, atomically: only a repair does so, which holds the folder."""
         write_lines(self.path, records)
+
+    def _plain_path(self) -> Path:
+        return path_within(self.folder, MANIFEST_NAME, source=self.folder)
 
     def _check(self, number: int, line: Any) -> None:
         if not isinstance(line, dict) or any(

@@ -129,7 +129,7 @@ class CatalogColumn:
     """Meaning, unit included."""
 
 
-UNITS = ("Å", "Å³", "degrees", "g/cm³", "eV", "eV/atom", "fractional")
+UNITS = ("Å", "Å³", "degrees", "g/cm³", "eV", "eV/atom", "fractional", "s", "MB")
 
 
 def columns(table: CatalogTable) -> list[CatalogColumn]:

@@ -14,12 +14,13 @@ import typer
 from typer.core import TyperGroup
 
 from crystalforge import __version__
-from crystalforge.cli import dataset
+from crystalforge.cli import catalog, dataset
 from crystalforge.cli.doctor import doctor
 from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
 from crystalforge.cli.schema import schema
+from crystalforge.cli.show import show
 from crystalforge.cli.sql import sql
 from crystalforge.cli.status import status
 from crystalforge.cli.train import train_all
@@ -73,11 +74,13 @@ def _platform(
 
 
 app.add_typer(dataset.app, name="dataset")
+app.add_typer(catalog.app, name="catalog")
 app.command("train-all")(train_all)
 app.command()(generate)
 app.command()(evaluate)
 app.command()(sql)
 app.command()(schema)
+app.command()(show)
 app.command()(status)
 app.command()(verify)
 app.command()(ui)

@@ -69,8 +69,8 @@ def _show(report: Report, repaired: RepairSummary | None) -> None:
             note(f"Generation {generation_id} could not be repaired: {why}")
     counts = report.counts
     looked = (
-        f"{counts['rows']:,} rows in {counts['shards']:,} shards of {counts['generations']} generations, "
-        f"{counts['datasets']} datasets, {counts['models']} models; {counts['remade']} shards drawn again."
+        f"Looked at: datasets {counts['datasets']}, models {counts['models']}, generations {counts['generations']}, "
+        f"shards {counts['shards']:,}, rows {counts['rows']:,}; shards drawn again {counts['remade']}."
     )
     problems = len(report.problems)
     verdict = "Sound." if not problems else f"{problems} {'problem' if problems == 1 else 'problems'}."

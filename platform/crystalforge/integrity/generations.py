@@ -21,6 +21,7 @@ from crystalforge.schemas import SAMPLES
 
 PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != "request")
 REPAIR = "`platform verify --repair` makes it again from its seed."
+QUARANTINE_RECORD = "quarantine.json"
 LARGEST_LIST = 3
 
 
@@ -116,13 +117,25 @@ def _verify_names(report: Report, folder: Path, committed: Committed) -> None:
     if absent:
         some = ", ".join(absent[:LARGEST_LIST]) + (", …" if len(absent) > LARGEST_LIST else "")
         rows = sum(planned[name].n_samples for name in absent)
+        reasons = _set_aside(folder)
+        aside = f" {len(reasons)} were set aside, the first: {next(iter(reasons.values()))}" if reasons else ""
         found = (
             f"{rows} of {committed.plan.count} samples were not drawn yet, in {len(absent)} shards ({some}). "
-            f"Run `platform generate --resume {committed.plan.generation_id}`."
+            f"Run `platform generate --resume {committed.plan.generation_id}`.{aside}"
         )
         report.add(Kind.UNFINISHED, folder, found)
     for name in there.keys() - planned.keys():
         report.add(Kind.UNUSED, there[name], "Nothing names this file, so nobody reads it. It can be removed.")
+
+
+def _set_aside(folder: Path) -> dict[str, str]:
+    """Shards that could not be made, with the reason."""
+    path = folder / QUARANTINE_RECORD
+    try:
+        reasons = read_record(path, ()) if path.is_file() else {}
+    except CrystalforgeError:  # the shards are told of as absent, with or without a reason
+        return {}
+    return {str(name): str(reason) for name, reason in reasons.items()}
 
 
 def _is_data(path: Path) -> bool:

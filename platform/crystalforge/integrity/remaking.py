@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from crystalforge.gan.model import Model
 
 
+PACKAGES = ("crystalforge", "torch", "numpy", "pyarrow", "moyopy")
+
+
 class Remaker:
     """Draws shards of one generation again and compares them; keeps the models that it has loaded."""
 
@@ -76,6 +79,11 @@ class Remaker:
                 )
             self.models[number] = model_of(checkpoint, "cuda" if torch.cuda.is_available() else "cpu")
         return self.models[number]
+
+
+def installed_versions() -> dict[str, str]:
+    """What the bytes of a shard depend on besides its plan."""
+    return {name: metadata.version(name) for name in PACKAGES}
 
 
 def other_versions(then: Mapping[str, str]) -> str:

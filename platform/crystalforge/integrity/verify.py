@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crystalforge.catalog.shards import MANIFEST_NAME
 from crystalforge.home import DATASET_RECORD, GENERATION_RECORD, TRAINING_RECORD, Home
+from crystalforge.integrity.calculations import verify_queue
 from crystalforge.integrity.datasets import verify_dataset
 from crystalforge.integrity.findings import Report
 from crystalforge.integrity.generations import verify_generation
@@ -35,6 +36,7 @@ def verify_home(
             (folder, _later(verify_generation, report, home, folder, remake=remake))
             for folder in _folders(home.generations, GENERATION_RECORD, MANIFEST_NAME)
         ),
+        *((folder, _later(verify_queue, report, home)) for folder in [home.validations] if folder.is_dir()),
     ]
     for place, (folder, verify) in enumerate(parts, start=1):
         if on_part:

@@ -1,0 +1,124 @@
+"""Names that lead out of the home, in records and as links: refused before anything is written."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from small_generation import TRAINING_ID, add_small_generation
+
+from crystalforge.catalog.query import catalog_statements
+from crystalforge.catalog.shards import ShardManifest
+from crystalforge.dataset import build_dataset
+from crystalforge.errors import CrystalforgeError, DamagedFileError
+from crystalforge.files import read_json, sha256_of_file, write_json
+from crystalforge.generation.plan import GenerationPlan
+from crystalforge.home import Home
+from crystalforge.integrity import Kind, verify_home
+from crystalforge.jobs.generate import generate, load_plan
+from crystalforge.jobs.trained_models import find_models
+
+CLIMBING = ["../../../outside/victim", "{outside}/victim", "space_group_number=225/../../../../outside/victim", "", "."]
+
+
+@pytest.fixture(scope="module")
+def made(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, GenerationPlan]:
+    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("climbing") / "home"))
+    return home, add_small_generation(home)
+
+
+@pytest.fixture
+def home(made: tuple[Home, GenerationPlan], tmp_path: Path) -> Home:
+    return Home.locate(shutil.copytree(made[0].path, tmp_path / "home"))
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder beside the home, with a file that nobody may change."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "victim").write_text("untouched")
+    return folder
+
+
+def everything(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): "link" if path.is_symlink() else sha256_of_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", CLIMBING)
+def test_a_manifest_that_climbs_is_refused(
+    home: Home, outside: Path, made: tuple[Home, GenerationPlan], name: str
+) -> None:
+    plan = made[1]
+    manifest = ShardManifest(home.generations / plan.generation_id)
+    line = manifest.records()[0]
+    manifest.append(line | {"file": name.format(outside=outside)})
+    before = everything(home.path)
+    assert [finding.kind for finding in verify_home(home, remake=0).problems] == [Kind.LINE]
+    for use in (lambda: catalog_statements(home), lambda: generate(home, plan)):
+        with pytest.raises(DamagedFileError, match="expected a plain file inside"):
+            use()
+    after = everything(home.path)
+    assert {name for name in after if after[name] != before.get(name)} <= {f"generations/{plan.generation_id}/.lock"}
+    assert everything(outside) == {"victim": sha256_of_file(outside / "victim")}
+    assert (outside / "victim").read_text() == "untouched"
+
+
+@pytest.mark.parametrize("name", CLIMBING)
+def test_a_model_record_that_climbs_is_refused(home: Home, outside: Path, name: str) -> None:
+    path = home.trainings / TRAINING_ID / "space_group_number=225" / "model.json"
+    shutil.copytree(path.parent / "checkpoint_1", outside, dirs_exist_ok=True)
+    write_json(path, read_json(path) | {"checkpoint": name.format(outside=outside)})
+    with pytest.raises(DamagedFileError, match="expected a plain file inside"):
+        find_models(home).checkpoint_folder(225)
+    assert Kind.RECORD in {finding.kind for finding in verify_home(home, remake=0).problems}
+
+
+LINKS = {
+    "lock": ".lock",
+    "manifest": "manifest.jsonl",
+    "shard": "space_group_number=225/shard-00000.parquet",
+    "folder": "space_group_number=225",
+}
+
+
+@pytest.mark.parametrize("what", list(LINKS))
+def test_a_link_is_not_followed(home: Home, outside: Path, made: tuple[Home, GenerationPlan], what: str) -> None:
+    plan = made[1]
+    place = home.generations / plan.generation_id / LINKS[what]
+    target = outside / "target"
+    if place.exists():
+        place.rename(target)
+    else:
+        target.write_text("untouched")
+    place.symlink_to(target)
+    before = everything(outside)
+    with pytest.raises(CrystalforgeError, match=r"link|plain file"):
+        generate(home, plan)
+    assert everything(outside) == before
+
+
+def test_a_link_in_place_of_a_dataset_is_refused(home: Home, outside: Path) -> None:
+    (path,) = home.datasets.glob("*/materials.parquet")
+    path.rename(outside / "materials.parquet")
+    path.symlink_to(outside / "materials.parquet")
+    with pytest.raises(DamagedFileError, match="expected a plain file inside"):
+        catalog_statements(home)
+    assert Kind.RECORD in {finding.kind for finding in verify_home(home, remake=0).problems}
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc/passwd", "..", "a/b", ".hidden"])
+def test_names_that_a_user_gives_do_not_climb(home: Home, tmp_path: Path, name: str) -> None:
+    before = everything(tmp_path)
+    with pytest.raises(CrystalforgeError, match="is not possible"):
+        build_dataset(home, "bundled", name=name)
+    with pytest.raises(CrystalforgeError, match="No generation"):
+        load_plan(home, name)
+    with pytest.raises(CrystalforgeError, match="No training"):
+        find_models(home, name)
+    assert everything(tmp_path) == before
