@@ -74,6 +74,11 @@ class Home:
         return self.path / "validations"
 
     @property
+    def screenings(self) -> Path:
+        """Folder of ``<screening_id>/manifest.jsonl`` and its shards."""
+        return self.path / "screenings"
+
+    @property
     def mlflow(self) -> Path:
         """Folder of ``mlflow.db`` and the artifacts."""
         return self.path / "mlflow"

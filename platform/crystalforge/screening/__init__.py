@@ -1,0 +1,1 @@
+"""Screening: relaxation of candidates by a machine-learned potential, and their energy above a reference hull."""
