@@ -18,7 +18,7 @@ from typing import Any
 
 from harness import RESULTS_FOLDER
 
-BENCHMARKS = ("oracle", "prototype_recovery", "merging", "generation_cost", "generation_scale")
+BENCHMARKS = ("oracle", "prototype_recovery", "merging", "generation_cost", "generation_scale", "catalog_scale")
 """In the order of the page: first that it is right, then that it is fast."""
 
 ROOT = Path(__file__).resolve().parent.parent

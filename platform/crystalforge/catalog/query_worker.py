@@ -48,10 +48,10 @@ def main() -> None:
 
 
 def _answer(answers: BinaryIO, connection: Any, question: dict[str, Any], limit: int) -> None:
-    for batch in select(connection, question["sql"], question["parameters"], limit):
+    for part in select(connection, question["sql"], question["parameters"], limit):
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, batch.schema) as stream:
-            stream.write_batch(batch)
+        with pa.ipc.new_stream(sink, part.schema) as stream:
+            stream.write_table(part)
         write_frame(answers, FrameKind.ROWS, memoryview(sink.getvalue()))
     write_frame(answers, FrameKind.END)
 

@@ -61,8 +61,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, statements: Sequence[Sequence
 
 def select(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any], result_limit_bytes: int
-) -> Iterator[pa.RecordBatch]:
-    """Run one SELECT on a locked connection; the first batch has no rows, so that the columns are known.
+) -> Iterator[pa.Table]:
+    """Run one SELECT on a locked connection; the first part has no rows, so that the columns are known.
 
     Args:
         connection: made by ``connect`` and locked by ``prepare``.
@@ -78,7 +78,7 @@ def select(
         bound = dict(parameters) or None
         statement = _only_select(connection, sql)
         _bind_as_subquery(connection, statement.query, bound)
-        yield from _batches(connection.sql(statement, params=bound), result_limit_bytes)
+        yield from _parts(connection.sql(statement, params=bound), result_limit_bytes)
 
 
 def _only_select(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -122,10 +122,10 @@ def _stream_errors() -> Iterator[None]:
         raise kind(str(error)) from error
 
 
-def _batches(relation: Any, limit_bytes: int) -> Iterator[pa.RecordBatch]:
+def _parts(relation: Any, limit_bytes: int) -> Iterator[pa.Table]:
     size = 0
     with _stream_errors(), relation.to_arrow_reader(ROWS_PER_BATCH) as reader:
-        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield pa.Table.from_batches([], schema=reader.schema)
         for batch in reader:
             size += batch.nbytes
             if size > limit_bytes:
@@ -133,7 +133,7 @@ def _batches(relation: Any, limit_bytes: int) -> Iterator[pa.RecordBatch]:
                     f"The result is larger than the memory limit of {limit_bytes / 1e6:,.0f} MB. "
                     "Select fewer columns or rows, or raise --memory-limit."
                 )
-            yield batch
+            yield pa.Table.from_batches([batch])
 
 
 @contextmanager

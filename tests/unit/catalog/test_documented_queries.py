@@ -1,4 +1,4 @@
-"""Every query of docs/queries.md runs through the real command."""
+"""Every query of docs/sql.md runs through the real command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from crystalforge.cli.app import app
 from crystalforge.home import Home
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "queries.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "sql.md"
 SECTIONS = DOCUMENT.read_text(encoding="utf-8").split("\n## ")[1:]
 
 
