@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import CrystalforgeError
@@ -19,6 +19,9 @@ from crystalforge.files import exclusive, sha256_of_file
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 from crystalforge.integrity.findings import Kind, Report
+
+if TYPE_CHECKING:
+    from crystalforge.jobs.generate import Draw
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +37,16 @@ class RepairSummary:
     """Generation and why it could not be repaired."""
 
 
-def repair_home(home: Home, report: Report, say: Callable[[str], object] = logger.info) -> RepairSummary:
+def repair_home(
+    home: Home, report: Report, say: Callable[[str], object] = logger.info, draw: Draw | None = None
+) -> RepairSummary:
     """Make again every shard that a report names as damaged.
 
     Args:
         home: the home that the report is of.
         report: made by ``verify_home``.
         say: told what is done.
+        draw: where the shards are drawn; on Ray by default.
     """
     made, failed = 0, {}
     for generation_id in sorted({name for finding in report.problems if (name := _generation_of(finding.path))}):
@@ -50,7 +56,7 @@ def repair_home(home: Home, report: Report, say: Callable[[str], object] = logge
             for finding in report.problems
         )
         try:
-            made += _repair(home, generation_id, shards, manifest_damaged=manifest_damaged, say=say)
+            made += _repair(home, generation_id, shards, manifest_damaged=manifest_damaged, say=say, draw=draw)
         except CrystalforgeError as error:
             failed[generation_id] = str(error)
     return RepairSummary(made, failed)
@@ -73,11 +79,17 @@ def _damaged_shards(report: Report, generation_id: str) -> list[str]:
 
 
 def _repair(
-    home: Home, generation_id: str, shards: list[str], *, manifest_damaged: bool, say: Callable[[str], object]
+    home: Home,
+    generation_id: str,
+    shards: list[str],
+    *,
+    manifest_damaged: bool,
+    say: Callable[[str], object],
+    draw: Draw | None,
 ) -> int:
     if not (shards or manifest_damaged):
         return 0
-    from crystalforge.jobs.generate import generate, load_plan
+    from crystalforge.jobs.generate import draw_on_ray, generate, load_plan
 
     plan = load_plan(home, generation_id)
     if manifest_damaged:
@@ -89,7 +101,7 @@ def _repair(
     folder = home.generations / generation_id
     lines = {line["file"]: line for line in ShardManifest(folder).records()}
     may_have = {name: _known_bytes(folder / name, lines[name]) if name in lines else () for name in shards}
-    return generate(home, plan, again=may_have).shards_written
+    return generate(home, plan, again=may_have, draw=draw or draw_on_ray).shards_written
 
 
 def _known_bytes(path: Path, line: Mapping[str, Any]) -> set[str]:

@@ -16,7 +16,8 @@ from crystalforge.errors import DamagedFileError
 from crystalforge.files import sha256_of_file
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
-from crystalforge.integrity import Kind, Report, verify_home
+from crystalforge.integrity import Kind, verify_home
+from crystalforge.jobs.generate import Draw, draw_here, draw_on_ray
 from crystalforge.jobs.repair import repair_home
 
 N_FLIPS = 400
@@ -149,31 +150,37 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.ray
-@pytest.mark.parametrize("damage", list(DAMAGES))
-def test_a_repair_makes_the_same_bytes_again(
-    damaged_home: Home, made: tuple[Home, GenerationPlan], ray_session: None, damage: str
-) -> None:
-    plan = made[1]
-    before, times = digests(made[0], plan), {path: path.stat().st_mtime_ns for path in shards_of(damaged_home, plan)}
-    DAMAGES[damage](shards_of(damaged_home, plan)[0])
-    report = verify_home(damaged_home, remake=0)
+def assert_repaired(home: Home, plan: GenerationPlan, damage: str, n_made: int, draw: Draw) -> None:
+    """Damage a shard; the repair restores every digest and touches nothing else."""
+    before, times = digests(home, plan), {path: path.stat().st_mtime_ns for path in shards_of(home, plan)}
+    DAMAGES[damage](shards_of(home, plan)[0])
+    report = verify_home(home, remake=0)
     assert report.problems
-    summary = repair_home(damaged_home, report)
-    assert summary.failed == {}
-    assert verify_home(damaged_home, remake=2).findings == []
-    assert digests(damaged_home, plan) == before
+    summary = repair_home(home, report, draw=draw)
+    assert (summary.shards, summary.failed) == (n_made, {})
+    assert verify_home(home, remake=2).findings == []
+    assert digests(home, plan) == before
     touched = [path for path, time in times.items() if path.stat().st_mtime_ns != time]
-    assert len(touched) == summary.shards, "only what was damaged was made again"
-    assert summary.shards == (2 if damage == "manifest" else 1)
-    with open_catalog(damaged_home) as catalog:
+    assert len(touched) == n_made, "only what was damaged was made again"
+    with open_catalog(home) as catalog:
         assert catalog.query("SELECT count(DISTINCT sample_id) AS n FROM samples").to_pylist() == [{"n": plan.count}]
 
 
+@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "manifest"])
+def test_a_repair_makes_the_same_bytes_again(
+    damaged_home: Home, made: tuple[Home, GenerationPlan], damage: str
+) -> None:
+    assert_repaired(damaged_home, made[1], damage, 1, draw_here)
+
+
 @pytest.mark.ray
-def test_a_repair_does_not_take_other_bytes(
+def test_a_damaged_manifest_is_repaired_on_ray(
     damaged_home: Home, made: tuple[Home, GenerationPlan], ray_session: None
 ) -> None:
+    assert_repaired(damaged_home, made[1], "manifest", 2, draw_on_ray)
+
+
+def test_a_repair_does_not_take_other_bytes(damaged_home: Home, made: tuple[Home, GenerationPlan]) -> None:
     """The manifest's checksum and the file both changed: what the seed gives is neither."""
     plan = made[1]
     path = shards_of(damaged_home, plan)[0]
@@ -181,7 +188,7 @@ def test_a_repair_does_not_take_other_bytes(
     lines = [line | ({"sha256": "0" * 64} if path.match(line["file"]) else {}) for line in manifest.records()]
     manifest.rewrite(lines)
     truncate(path)
-    summary = repair_home(damaged_home, verify_home(damaged_home, remake=0))
+    summary = repair_home(damaged_home, verify_home(damaged_home, remake=0), draw=draw_here)
     assert "were made again with other bytes" in summary.failed[plan.generation_id]
-    report: Report = verify_home(damaged_home, remake=0)
-    assert [finding.kind for finding in report.problems] == [Kind.DAMAGED], "still refused"
+    problems = verify_home(damaged_home, remake=0).problems
+    assert [finding.kind for finding in problems] == [Kind.DAMAGED], "still refused"
