@@ -173,7 +173,7 @@ def test_a_folder_of_them_becomes_a_dataset_of_the_good_one(hostile_folder: Path
     assert pq.read_table(dataset / "materials.parquet")["material_id"].to_pylist() == ["climbing"]
     assert sorted(hostile_folder.parent.rglob("*")) == listing, "neither payload nor module ran, no name climbed"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
-    assert seconds < 2 * LIMIT_S
+    assert seconds < LIMIT_S * len(reasons), "each file has its own limit, which the tests above hold tight"
     assert peak < LIMIT_MB
 
 
