@@ -15,6 +15,7 @@
     │   └── DivergedError
     ├── ModelNotFoundError
     ├── GenerationError
+    ├── ScreeningError
     ├── QueryError                              SQL that is refused, fails or runs too long
     ├── MissingDependencyError
     └── BusyError                      exit 75  another command holds the same run
@@ -87,6 +88,10 @@ class ModelNotFoundError(CrystalforgeError):
 
 class GenerationError(CrystalforgeError):
     """A generation could not start or did not finish."""
+
+
+class ScreeningError(CrystalforgeError):
+    """A screening could not start or did not finish."""
 
 
 class QueryError(CrystalforgeError):

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from crystalforge.catalog.inventory import Generation, committed_datasets, committed_generations
 from crystalforge.catalog.query_process import QueryProcess, QuerySetup
+from crystalforge.catalog.screenings import SCREENING_TABLES, committed_screenings
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.catalog.tables import GENERATIONS, VIEWS, rows_sql, sql_type, view_sql
 from crystalforge.catalog.validations import QUEUE_TABLES, exported_queue
@@ -125,13 +126,14 @@ def catalog_statements(
     chosen = _choose(committed_generations(home), generations)
     samples = [file for generation in chosen for file in _shard_files(generation)]
     materials = [dataset.expected_file() for dataset in committed_datasets(home)]
-    queue = exported_queue(home)
-    files = [*samples, *materials, *(file for exported in queue.values() for file in exported)]
+    queue, screenings = exported_queue(home), committed_screenings(home)
+    files = [*samples, *materials, *(file for view in (queue | screenings).values() for file in view)]
     verify_files(home, files)
     statements = [
         _rows("sample_files", SAMPLES, samples),
         _rows("material_files", MATERIALS, materials),
         *(_rows(view, schema, queue[view]) for view, (_, schema) in QUEUE_TABLES.items()),
+        *(_rows(view, schema, screenings[view]) for view, schema in SCREENING_TABLES.items()),
         *_generations(chosen),
         *((view_sql(view), ()) for view in VIEWS),
     ]

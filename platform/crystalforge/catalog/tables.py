@@ -14,6 +14,7 @@ from crystalforge.errors import UsageError
 from crystalforge.schemas import MATERIALS, SAMPLES
 from crystalforge.schemas.attempts import ATTEMPTS, VALIDATIONS
 from crystalforge.schemas.columns import STRING, column, table_schema
+from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.schemas.versions import columns_of_version
 
 GENERATIONS = table_schema(
@@ -48,11 +49,13 @@ TABLES = {
         CatalogTable("rejections", "rejected samples, with reject_reason", SAMPLES),
         CatalogTable("materials", "the real crystals of every dataset", MATERIALS),
         CatalogTable("generations", "one row per generation", GENERATIONS),
+        CatalogTable("relaxations", "every crystal that a screening relaxed, or why it did not", RELAXATIONS),
+        CatalogTable("stabilities", "energy above hull of relaxed crystals, by reference", STABILITIES),
         CatalogTable("validations", "every crystal in the queue of calculations, by each recipe", VALIDATIONS),
         CatalogTable("attempts", "every attempt of the queue", ATTEMPTS),
     )
 }
-VIEWS = ("samples", "candidates", "rejections", "materials", "validations", "attempts")
+VIEWS = ("samples", "candidates", "rejections", "materials", "relaxations", "stabilities", "validations", "attempts")
 """Those with a text in ``crystalforge.schemas``, in the order in which they are made."""
 
 
@@ -129,7 +132,7 @@ class CatalogColumn:
     """Meaning, unit included."""
 
 
-UNITS = ("Å", "Å³", "degrees", "g/cm³", "eV", "eV/atom", "fractional", "s", "MB")
+UNITS = ("Å", "Å³", "degrees", "g/cm³", "eV", "eV/atom", "eV/Å", "fractional", "s", "MB")
 
 
 def columns(table: CatalogTable) -> list[CatalogColumn]:

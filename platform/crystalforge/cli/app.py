@@ -20,6 +20,7 @@ from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
 from crystalforge.cli.schema import schema
+from crystalforge.cli.screen import screen
 from crystalforge.cli.show import show
 from crystalforge.cli.sql import sql
 from crystalforge.cli.status import status
@@ -78,6 +79,7 @@ app.add_typer(catalog.app, name="catalog")
 app.command("train-all")(train_all)
 app.command()(generate)
 app.command()(evaluate)
+app.command()(screen)
 app.command()(sql)
 app.command()(schema)
 app.command()(show)

@@ -40,6 +40,12 @@ def find_space_groups(batch: CrystalBatch, symprec: float = DEFAULT_SYMPREC) -> 
     return found
 
 
+def find_space_group(cell: PrimitiveCell, symprec: float = DEFAULT_SYMPREC) -> int:
+    """Space group of one cell, 1 to 230; 0 where the search fails. ``symprec`` in Å."""
+    logging.getLogger("moyo").setLevel(logging.ERROR)
+    return _search(cell, symprec, [])
+
+
 def _search(cell: PrimitiveCell, symprec: float, failures: list[str]) -> int:
     import moyopy
 

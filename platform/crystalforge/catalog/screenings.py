@@ -1,0 +1,47 @@
+"""Screenings as SQL sees them: the shards of relaxations and the judgements that their manifests name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
+from crystalforge.catalog.verification import ExpectedFile
+from crystalforge.files import path_within
+from crystalforge.home import Home
+from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
+from crystalforge.schemas.versions import name_of
+
+SCREENING_TABLES: dict[str, pa.Schema] = {"relaxation_files": RELAXATIONS, "stability_files": STABILITIES}
+"""Name of the view over the files → schema."""
+
+
+def committed_screenings(home: Home) -> dict[str, list[ExpectedFile]]:
+    """Files of all screenings, by the name of their view.
+
+    Raises:
+        DamagedFileError: a manifest does not parse, or names a file outside its folder.
+    """
+    views = {name_of(schema): view for view, schema in SCREENING_TABLES.items()}
+    found: dict[str, list[ExpectedFile]] = {view: [] for view in SCREENING_TABLES}
+    for path in sorted(home.screenings.glob(f"*/{MANIFEST_NAME}")):
+        for line in ShardManifest(path.parent).records():
+            schema = str(line.get("schema", ""))
+            if view := views.get(schema.partition("/")[0]):
+                found[view].append(
+                    _expected(path.parent.name, path_within(path.parent, line["file"], source=path), line)
+                )
+    return found
+
+
+def _expected(screening_id: str, path: Path, line: dict[str, Any]) -> ExpectedFile:
+    return ExpectedFile(
+        path,
+        line["sha256"],
+        line["bytes"],
+        f"File {line['file']} of screening {screening_id}",
+        f"Run `platform screen --resume {screening_id}` to make it again.",
+        line["schema"],
+    )

@@ -1,0 +1,156 @@
+"""``platform screen``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crystalforge.cli.console import json_of, note, show_json
+from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption
+
+if TYPE_CHECKING:
+    from crystalforge.home import Home
+    from crystalforge.screening.judging import Judgement
+    from crystalforge.screening.reference import Reference
+
+WHICH = "Which crystals"
+HOW = "How they are relaxed"
+AGAINST = "What they are judged against"
+
+
+def screen(
+    source: Annotated[
+        str,
+        typer.Option(help="candidates, or materials: real crystals, which fit the scale.", rich_help_panel=WHICH),
+    ] = "candidates",
+    generation: Annotated[
+        str | None, typer.Option(help="Only candidates of this generation.", rich_help_panel=WHICH)
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition on the crystals.", metavar="SQL", rich_help_panel=WHICH)
+    ] = None,
+    order_by: Annotated[
+        str | None,
+        typer.Option(help="SQL order; at random by default.", metavar="SQL", rich_help_panel=WHICH),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most crystals.", rich_help_panel=WHICH)] = 100,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the random order.", rich_help_panel=WHICH)] = 0,
+    potential: Annotated[
+        str,
+        typer.Option(help="chgnet, mace, mattersim, orb, sevennet, emt, or an installed one.", rich_help_panel=HOW),
+    ] = "chgnet",
+    model: Annotated[
+        Path | None, typer.Option(help="File of weights, for potentials that bring none.", rich_help_panel=HOW)
+    ] = None,
+    max_force: Annotated[float, typer.Option(min=1e-6, help="Converged below (eV/Å).", rich_help_panel=HOW)] = 0.05,
+    max_steps: Annotated[int, typer.Option(min=1, help="Steps of each of the two stages.", rich_help_panel=HOW)] = 300,
+    max_seconds: Annotated[float, typer.Option(min=0.1, help="Time of one crystal (s).", rich_help_panel=HOW)] = 120.0,
+    shard_size: Annotated[int, typer.Option(min=1, help="Crystals in one file.", rich_help_panel=HOW)] = 20,
+    resume: Annotated[str | None, typer.Option(help="Continue this screening with the plan it has.")] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of formation energies.", show_default="the newest dataset", rich_help_panel=AGAINST
+        ),
+    ] = None,
+    correction: Annotated[
+        str, typer.Option(help="Functional and corrections of the reference's energies.", rich_help_panel=AGAINST)
+    ] = "not stated",
+    elements: Annotated[
+        Path | None, typer.Option(help="Parquet file of elemental energies of its source.", rich_help_panel=AGAINST)
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Relax crystals with a machine-learned potential and judge them against a reference hull.
+
+    The same command continues an interrupted screening. Screen real crystals once for each potential: they fit the
+    scale between its energies and the reference's, and show the error that is left.
+
+    [dim]Examples:[/dim]
+
+      platform screen --source materials --limit 200 --reference hull.parquet --elements elements.parquet
+
+      platform screen --limit 1000 --reference hull.parquet
+
+      platform screen --where "space_group_number = 225 AND n_atoms_primitive <= 8" --limit 50
+    """
+    from crystalforge.cli.progress import progress
+    from crystalforge.home import Home
+    from crystalforge.jobs.screen import load_screening, plan_screening, read_relaxations
+    from crystalforge.jobs.screen import screen as run
+    from crystalforge.screening.choosing import choose_inputs
+    from crystalforge.screening.judging import judge, read_elements
+    from crystalforge.screening.potentials import load_potential
+    from crystalforge.screening.relaxation import RelaxationLimits
+
+    where_to = Home.locate(home)
+    hull = _reference(where_to, reference, correction)
+    energies = read_elements(elements) if elements else None
+    if resume:
+        plan = load_screening(where_to, resume)
+    else:
+        loaded = load_potential(potential, model)
+        inputs = choose_inputs(
+            where_to,
+            source=source,
+            generations=[generation] if generation else None,
+            where=where,
+            order_by=order_by,
+            limit=limit,
+            seed=seed,
+        )
+        limits = RelaxationLimits(max_force=max_force, max_steps=max_steps, max_seconds=max_seconds)
+        plan = plan_screening(
+            where_to, inputs, loaded, source=source, model=model, limits=limits, shard_size=shard_size
+        )
+    note(f"Screening {plan.screening_id}: {plan.count} of {plan.source} by {plan.potential} {plan.potential_version}.")
+    with progress("relaxations", plan.count) as update:
+        summary = run(where_to, plan, progress=lambda done, _: update(done))
+    found = judge(where_to, plan, read_relaxations(where_to, plan.screening_id), hull, energies)
+    if as_json:
+        show_json({"screening": json_of(summary), "hull": json_of(found)})
+        return
+    ends = ", ".join(f"{count} {status}" for status, count in summary.by_status.items())
+    typer.echo(f"Screening {summary.screening_id}: {summary.rows} relaxations in {summary.seconds:.0f} s; {ends}.")
+    for line in _lines(found):
+        typer.echo(line)
+
+
+def _reference(home: Home, path: Path | None, correction: str) -> Reference:
+    from crystalforge.dataset import find_dataset
+    from crystalforge.screening.reference import read_reference, reference_from_materials
+
+    if path is not None:
+        return read_reference(path, correction)
+    dataset: Any = find_dataset(home)
+    return reference_from_materials(dataset.materials(), dataset.dataset_id, correction)
+
+
+def _lines(found: Judgement) -> list[str]:
+    """What the hull says, with all that it does not know."""
+    if found.scale is None:
+        return [
+            f"No energy above hull: nothing leads from this potential to the reference {found.reference} yet. Run "
+            "`platform screen --source materials` with the same reference, or give --elements."
+        ]
+    lines = [
+        f"Against {found.reference} ({found.correction}): of {found.n_judged} judged, {found.n_stable} at or below the "
+        f"hull, {found.n_nearly_stable} within 0.1 eV/atom.",
+        f"Scale: {found.scale.method}" + _error_of(found.scale),
+    ]
+    if found.n_with_gaps:
+        lines.append(f"{found.n_with_gaps} lie in systems where the reference has no compound: theirs may be too low.")
+    lines += [f"{count} not judged: no energy of {names}." for names, count in found.missing_terminals.items()]
+    return lines
+
+
+def _error_of(scale: Any) -> str:
+    if scale.mean_absolute_error is None:
+        return "; its error was not measured. Run `platform screen --source materials` to measure it."
+    return (
+        f" ({scale.n_crystals}); error of formation energies {scale.mean_absolute_error:.3f} eV/atom mean absolute, "
+        f"{scale.median_absolute_error:.3f} median, {scale.mean_error:+.3f} mean, of {scale.n_judged} left out in turn."
+    )
