@@ -151,8 +151,15 @@ def record(ledger: Ledger, attempt_id: str, report: Mapping[str, Any]) -> Attemp
         return AttemptState.FAILED
 
 
-def give_up_waiting(ledger: Ledger, attempt_id: str, error_class: ErrorClass, text: str) -> None:
-    """Supersede an attempt that left no result: its calculation goes on without it."""
+def give_up_waiting(ledger: Ledger, attempt_id: str, error_class: ErrorClass | None, text: str) -> None:
+    """Supersede an attempt that left no result: its calculation goes on without it.
+
+    Args:
+        ledger: owned.
+        attempt_id: which.
+        error_class: what the table of retries is asked about; None if it was stopped on purpose, which counts as none.
+        text: why.
+    """
     with ledger.transaction() as connection:
         row = connection.execute(
             "SELECT a.*, c.state AS calculation_state, c.token AS latest_token, c.retried_after "
@@ -166,7 +173,10 @@ def give_up_waiting(ledger: Ledger, attempt_id: str, error_class: ErrorClass, te
         )
         _finish(connection, attempt_id, AttemptState.SUPERSEDED)
         if row["token"] == row["latest_token"] and row["calculation_state"] in IN_FLIGHT:
-            _follow_error(connection, row)
+            if error_class is None:
+                move(connection, row["calculation_id"], CalculationState.READY)
+            else:
+                _follow_error(connection, row)
 
 
 def _note_report(

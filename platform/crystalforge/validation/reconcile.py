@@ -88,8 +88,13 @@ def report_of(folder: Path) -> dict[str, Any] | None:
 
 def on_this_machine(folder: Path) -> bool:
     """Whether an attempt began here, or nowhere as far as can be seen."""
+    return host_of(folder) in (None, platform.node())
+
+
+def host_of(folder: Path) -> str | None:
+    """The machine on which an attempt began; None if it is not known to have begun."""
     order = _order(folder)
-    return order is None or order.get("host") == platform.node()
+    return None if order is None else str(order.get("host"))
 
 
 def _order(folder: Path) -> dict[str, Any] | None:

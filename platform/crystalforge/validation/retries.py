@@ -53,6 +53,7 @@ RULES: dict[ErrorClass, RetryRule] = {
     ErrorClass.IMPOSSIBLE_RESULT: RetryRule(Answer.GIVE_UP, then=_QUARANTINED),
     ErrorClass.UNSUITABLE_INPUT: RetryRule(Answer.GIVE_UP),
     ErrorClass.ENGINE_MISSING: RetryRule(Answer.GIVE_UP),
+    ErrorClass.NO_RESOURCES: RetryRule(Answer.GIVE_UP),
     ErrorClass.INTERNAL: RetryRule(Answer.GIVE_UP, then=_QUARANTINED),
 }
 

@@ -101,5 +101,7 @@ class ErrorClass(StrEnum):
     """The engine cannot compute this crystal: an element without a data set, too many atoms."""
     ENGINE_MISSING = "engine_missing"
     """The engine is not installed where the attempt ran."""
+    NO_RESOURCES = "no_resources"
+    """No machine of the cluster has what the recipe, with its corrections, asks for."""
     INTERNAL = "internal"
     """An error of ours; its text is kept."""
