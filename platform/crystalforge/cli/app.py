@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from crystalforge import __version__
-from crystalforge.cli import catalog, dataset
+from crystalforge.cli import catalog, dataset, validate
 from crystalforge.cli.doctor import doctor
 from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.generate import generate
@@ -80,6 +80,7 @@ app.command("train-all")(train_all)
 app.command()(generate)
 app.command()(evaluate)
 app.command()(screen)
+app.add_typer(validate.app, name="validate")
 app.command()(sql)
 app.command()(schema)
 app.command()(show)
