@@ -73,6 +73,13 @@ def digests(home: Home) -> dict[str, str]:
     return lines
 
 
+def column(path: Path, name: str) -> list:
+    """Values of a column of a shard."""
+    with pq.ParquetFile(path) as file:
+        values: list = file.read(columns=[name])[name].to_pylist()
+    return values
+
+
 def assert_complete(home: Home, counts: Mapping[int, int]) -> None:
     """Every planned index once, no file that the manifest does not name, nothing temporary."""
     (folder,) = home.generations.iterdir()
@@ -82,7 +89,7 @@ def assert_complete(home: Home, counts: Mapping[int, int]) -> None:
         indices = [
             index
             for path in sorted(folder.glob(f"space_group_number={number}/*.parquet"))
-            for index in pq.ParquetFile(path).read(columns=["index"])["index"].to_pylist()
+            for index in column(path, "index")
         ]
         assert sorted(indices) == list(range(count))
     assert_no_left_overs(folder)
