@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 
 import ray
@@ -15,6 +16,9 @@ TRAINER_SLOT = "trainer_slot"
 
 A cluster declares 1 of it in all; with room for n trainers each takes 1/n.
 """
+
+ANSWER_S = 10.0
+"""A cluster that is there accepts a connection within milliseconds."""
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -46,19 +50,27 @@ def connected(*, num_cpus: int | None = None) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     try:
         if address:
+            _ask(address)
             ray.init(address=address, logging_level="ERROR", log_to_driver=False)
         else:
             _start_local(num_cpus or os.cpu_count() or 1)
     except Exception as error:  # the named boundary: Ray raises whatever it met, a bare Exception too
         ray.shutdown()  # ends what had started
-        where = f"at RAY_ADDRESS={address}" if address else "on this machine"
-        raise CrystalforgeError(
-            f"Ray does not start {where}: {error}. Check it with `platform doctor`, or unset RAY_ADDRESS."
-        ) from error
+        where, repair = "on this machine", "Check its memory, its temporary folder and the limits on processes"
+        if address:
+            where, repair = f"at RAY_ADDRESS={address}", "Start that cluster, or unset RAY_ADDRESS to work without it"
+        raise CrystalforgeError(f"Ray does not start {where}: {error}. {repair}; `platform doctor` looks.") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _ask(address: str) -> None:
+    """Raise ``OSError`` if nothing listens at a ``host:port``: Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=ANSWER_S).close()
 
 
 LOCAL_ENVIRONMENT = {
