@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from crystalforge.errors import RecipeError
 from crystalforge.validation.engines.contract import Engine
+from crystalforge.validation.engines.gpaw import Gpaw
 from crystalforge.validation.engines.stand_in import StandIn
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (StandIn,)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Gpaw, StandIn)}
 """By the name that a recipe gives."""
 
 

@@ -1,0 +1,128 @@
+"""The GPAW engine: what it refuses, its grids, and real calculations where GPAW is installed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crystalforge.validation.attempt import AttemptOrder, run_attempt
+from crystalforge.validation.crystal import Crystal
+from crystalforge.validation.engines import find_engine
+from crystalforge.validation.engines.contract import Ending, Job
+from crystalforge.validation.engines.gpaw import INSTALL, PYTHON_VARIABLE, Gpaw, kpoint_grid, starting_moments
+from crystalforge.validation.recipe import CalculationRecipe, load_recipe, recipe_from_values
+from crystalforge.validation.states import ErrorClass
+
+LITHIUM, ALUMINIUM, SILICON, IRON, LANTHANUM = 3, 13, 14, 26, 57
+FACE_CENTRED = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+needs_gpaw = pytest.mark.skipif(
+    Gpaw().missing() is not None, reason=f"NO REAL DFT CODE WAS RUN: GPAW is not installed. {INSTALL}"
+)
+
+
+def crystal(name: str, length: float, *numbers: int) -> Crystal:
+    """A cubic face-centred crystal with atoms along the diagonal at quarters of it."""
+    sites = np.array([[0.25 * index] * 3 for index in range(len(numbers))])
+    return Crystal(name, name, length * FACE_CENTRED, sites, np.array(numbers))
+
+
+def recipe(**physics: Any) -> CalculationRecipe:
+    """A coarse recipe, quick to run."""
+    values = {"task": "static", "cutoff_ev": 300, "kpoint_density": 3, "smearing": "fermi-dirac", "smearing_ev": 0.1}
+    limits = {"walltime_s": 200, "memory_mb": 2000}
+    return recipe_from_values({"name": "t", "engine": "gpaw", "physics": values | physics, "resources": limits}, "t")
+
+
+def attempt(folder: Path, of: Crystal, by: CalculationRecipe) -> dict[str, Any]:
+    """A real attempt, as the queue runs it."""
+    folder.mkdir(exist_ok=True)
+    return run_attempt(AttemptOrder(folder.name, 1, 1, 1, str(folder), of.to_json(), by.model_dump(), {}))
+
+
+def test_the_bundled_recipes_fit_the_engine() -> None:
+    for name in ("gpaw-static", "gpaw-relax"):
+        found = load_recipe(name)
+        assert find_engine(found.engine).refusal(crystal("Si", 5.43, SILICON, SILICON), found) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "physics", "reason"),
+    [
+        (LANTHANUM, {}, "no data set of La"),
+        (SILICON, {"functional": "SCAN"}, "functional = 'SCAN': expected PBE"),
+        (SILICON, {"cutoff_ev": None}, "needs cutoff_ev and kpoint_density"),
+        (SILICON, {"smearing": "none"}, "expected 'fermi-dirac'"),
+        (SILICON, {"task": "relax", "cutoff_ev": 520}, "cutoff_ev of at least 900"),
+    ],
+)
+def test_what_it_cannot_do_is_refused_before_it_runs(number: int, physics: dict[str, Any], reason: str) -> None:
+    assert reason in str(Gpaw().refusal(crystal("X", 5.0, number), recipe(**physics)))
+
+
+def test_the_grid_is_as_dense_as_asked_and_follows_the_cell() -> None:
+    cubic = Crystal("c", "c", 4.0 * np.eye(3), np.zeros((1, 3)), np.array([SILICON]))
+    volume = (2 * np.pi / 4.0) ** 3
+    assert kpoint_grid(cubic, 64 / volume) == [4, 4, 4]
+    assert kpoint_grid(cubic, 65 / volume) == [5, 5, 5]
+    long = Crystal("l", "l", np.diag([4.0, 4.0, 16.0]), np.zeros((1, 3)), np.array([SILICON]))
+    assert kpoint_grid(long, 64 / volume) == [4, 4, 1]
+
+
+def test_spin_only_where_the_composition_asks_for_it() -> None:
+    plain, magnetic = crystal("AlSi", 5.0, ALUMINIUM, SILICON), crystal("FeSi", 5.0, IRON, SILICON)
+    assert starting_moments(plain, "by-composition") is None
+    assert starting_moments(magnetic, "by-composition") == [4.0, 0.0]
+    assert starting_moments(magnetic, "none") is None
+    assert starting_moments(plain, "collinear") == [0.5, 0.5]
+
+
+def test_a_python_without_gpaw_is_said_with_the_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PYTHON_VARIABLE, "/nonexistent/python3")
+    assert INSTALL in str(Gpaw().missing())
+
+
+def test_the_error_that_the_program_named_is_the_class(tmp_path: Path) -> None:
+    job = Job(tmp_path, crystal("Si", 5.43, SILICON, SILICON), recipe())
+    ending = Ending("exited", 3, 1.0, 1.0, 10.0)
+    assert Gpaw().diagnose(job, ending) is ErrorClass.EXITED
+    (tmp_path / "gpaw_error.json").write_text('{"error_class": "scf_not_converged", "text": "t"}')
+    assert Gpaw().diagnose(job, ending) is ErrorClass.SCF_NOT_CONVERGED
+
+
+@needs_gpaw
+def test_a_real_energy_of_a_crystal_of_the_paper(tmp_path: Path) -> None:
+    """LiAlSi: the energy lies between those of a wider and a narrower cell, and everything about it is kept."""
+    energies = {}
+    for length in (5.7, 5.95, 6.2):
+        half_heusler = Crystal(
+            "LiAlSi",
+            "LiAlSi",
+            length * FACE_CENTRED,
+            np.array([[0.5, 0.5, 0.5], [0, 0, 0], [0.25, 0.25, 0.25]]),
+            np.array([LITHIUM, ALUMINIUM, SILICON]),
+        )
+        report = attempt(tmp_path / str(length), half_heusler, recipe())
+        assert report["error_class"] is None, report["error_text"]
+        energies[length] = report["result"]["energy_ev"]
+        forces = np.array(report["result"]["forces"])
+        assert np.abs(forces).max() < 1e-3, "no force by symmetry"
+        assert report["provenance"]["data_sets"]["Si"]["file"].startswith("Si.PBE")
+        assert report["provenance"]["versions"]["gpaw"]
+    assert energies[5.95] < min(energies[5.7], energies[6.2])
+    assert -13.0 < energies[5.95] < -10.0
+
+
+@needs_gpaw
+def test_a_calculation_that_does_not_settle_is_told_apart(tmp_path: Path) -> None:
+    job = Job(tmp_path, crystal("Si", 5.43, SILICON, SILICON), recipe(), {"slower_mixing": 0.01})
+    engine = Gpaw()
+    engine.prepare(job)  # three steps at most, and mixing five times too wild
+    command = engine.command(job)
+    ended = subprocess.run(command.arguments, cwd=tmp_path, env=dict(command.environment), capture_output=True)
+    assert ended.returncode == 3, ended.stderr
+    assert engine.diagnose(job, Ending("exited", 3, 1.0, 1.0, 10.0)) is ErrorClass.SCF_NOT_CONVERGED
