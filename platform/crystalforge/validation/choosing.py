@@ -12,9 +12,22 @@ from crystalforge.errors import UsageError
 from crystalforge.home import Home
 from crystalforge.validation.crystal import Crystal, crystals_of_batch
 
+CANDIDATES_SQL = """
+SELECT candidates.*, screened.energy_above_hull, screened.formation_energy_per_atom,
+  (reduced_formula, space_group_number) IN (SELECT (reduced_formula, space_group_number) FROM materials) AS is_known
+FROM candidates LEFT JOIN (
+  SELECT source_id AS sample_id, min(energy_above_hull) AS energy_above_hull,
+    arg_min(formation_energy_per_atom, energy_above_hull) AS formation_energy_per_atom
+  FROM stabilities WHERE source = 'candidates' GROUP BY source_id
+) AS screened USING (sample_id)
+"""
+"""Candidates with what the screening found: their lowest energy above a hull; and whether a real crystal has the same
+formula in the same space group."""
 IDENTIFIERS = {"candidates": "sample_id", "materials": "material_id"}
 """Tables to choose from, each with the column that names a row."""
-DEFAULT_ORDER = {"candidates": "sample_id", "materials": "material_id"}
+SOURCES = {"candidates": f"(\n{CANDIDATES_SQL}\n)", "materials": "materials"}
+DEFAULT_CONDITION = {"candidates": "NOT is_known", "materials": "true"}
+DEFAULT_ORDER = {"candidates": "energy_above_hull NULLS LAST, min_contact_ratio DESC", "materials": "crystal_id"}
 MAX_LIMIT = 1_000_000
 
 
@@ -25,9 +38,11 @@ def choose_crystals(
 
     Args:
         home: the home.
-        table: ``candidates`` (accepted, one row per crystal) or ``materials`` (real crystals).
-        where: SQL condition; None for all.
-        order_by: SQL expressions; ties are broken by the row's name, so that the same rows come again.
+        table: ``candidates`` (accepted, one row per crystal; with ``energy_above_hull``, ``formation_energy_per_atom``
+            of the screening and ``is_known``) or ``materials`` (real crystals).
+        where: SQL condition; None for candidates that are not known, and for all materials.
+        order_by: SQL expressions, None for the lowest energy above hull first; ties are broken by the row's name, so
+            that the same rows come again.
         limit: most crystals.
 
     Raises:
@@ -40,10 +55,10 @@ def choose_crystals(
         raise UsageError(f"--limit {limit}: expected 1 to {MAX_LIMIT:,}.")
     name = IDENTIFIERS[table]
     columns = ", ".join(("crystal_id", name, "reduced_formula", *CRYSTAL_COLUMNS))
-    condition = f"\nWHERE (\n{where}\n)" if where else ""
-    order = f"{order_by}\n, {name}" if order_by else DEFAULT_ORDER[table]
+    condition = where or DEFAULT_CONDITION[table]
+    order = order_by or DEFAULT_ORDER[table]
     # The texts of the user are SQL on purpose; the catalog lets them read its tables and do nothing else.
-    sql = f"SELECT {columns} FROM {table}{condition}\nORDER BY {order}\nLIMIT {limit}"  # noqa: S608
+    sql = f"SELECT {columns} FROM {SOURCES[table]} WHERE (\n{condition}\n) ORDER BY {order}\n, {name} LIMIT {limit}"  # noqa: S608
     with open_catalog(home) as catalog:
         return _crystals(catalog.query(sql), name)
 

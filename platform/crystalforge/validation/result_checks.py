@@ -20,6 +20,12 @@ def check_result(job: Job, result: EngineResult) -> None:
         AttemptError: with the class and what was found.
     """
     arrays = [result.lattice, result.frac_coords] + ([] if result.forces is None else [result.forces])
+    if not result.converged:
+        relaxing = job.recipe.physics.task == "relax"
+        what = ErrorClass.RELAXATION_NOT_CONVERGED if relaxing else ErrorClass.SCF_NOT_CONVERGED
+        raise AttemptError(
+            what, f"The engine says that it did not converge. {result.details.get('reason', '')}".strip()
+        )
     if not math.isfinite(result.energy_ev) or not all(np.isfinite(array).all() for array in arrays):
         raise AttemptError(
             ErrorClass.NOT_A_NUMBER,
@@ -30,10 +36,6 @@ def check_result(job: Job, result: EngineResult) -> None:
             ErrorClass.IMPOSSIBLE_RESULT,
             f"Expected the atoms of {job.crystal.formula}, got atomic numbers {result.atomic_numbers.tolist()}.",
         )
-    if not result.converged:
-        relaxing = job.recipe.physics.task == "relax"
-        what = ErrorClass.RELAXATION_NOT_CONVERGED if relaxing else ErrorClass.SCF_NOT_CONVERGED
-        raise AttemptError(what, "The engine says that it did not converge.")
     before, after = (abs(np.linalg.det(lattice)) for lattice in (job.crystal.lattice, result.lattice))
     if not 1 / LARGEST_VOLUME_FACTOR < after / before < LARGEST_VOLUME_FACTOR:
         raise AttemptError(

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_queue import marked_processes, order_in, stand_in_recipe
 
 from crystalforge.files import read_json, sha256_of_file
-from crystalforge.validation.attempt import RESULT_FILE, run_attempt
+from crystalforge.validation.attempt import RESULT_FILE, AttemptOrder, run_attempt
+from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.engines.stand_in import LABEL
+from crystalforge.validation.recipe import recipe_from_values
 
 ENDINGS = {
     "fail": ("exited", "asked to fail on X0"),
@@ -61,3 +64,40 @@ def test_an_unknown_option_is_unsuitable_input(tmp_path: Path) -> None:
     report = run_attempt(order_in(tmp_path / "attempt", stand_in_recipe(behavior="replay")))
     assert report["error_class"] == "unsuitable_input"
     assert "no option 'behavior'" in report["error_text"]
+
+
+def _metal(symbol_number: int, length: float) -> Crystal:
+    """An element in the face-centred cubic structure, compressed or stretched to a cubic length (Å)."""
+    lattice = length / 2 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    return Crystal("metal", "Cu", lattice, np.zeros((1, 3)), np.array([symbol_number]), 225)
+
+
+def _potential_order(folder: Path, crystal: Crystal, **options: str) -> AttemptOrder:
+    values = {
+        "name": "emt",
+        "engine": "potential",
+        "physics": {"functional": "EMT", "force_tolerance": 0.01},
+        "options": {"potential": "emt"} | options,
+        "resources": {"walltime_s": 120},
+    }
+    recipe = recipe_from_values(values, "emt")
+    return AttemptOrder(folder.name, 1, 1, 1, str(folder), crystal.to_json(), recipe.model_dump(), {})
+
+
+def test_a_potential_is_an_engine_and_relaxes_a_real_metal(tmp_path: Path) -> None:
+    report = run_attempt(_potential_order(tmp_path / "copper", _metal(29, 3.75)))
+    assert report["error_class"] is None, report["error_text"]
+    volume = abs(np.linalg.det(np.array(report["result"]["lattice"])))
+    assert (4 * volume) ** (1 / 3) == pytest.approx(3.59, abs=0.01), "EMT's lattice constant of copper (Å)"
+    assert report["provenance"]["potential"] == "emt"
+    assert report["result"]["details"]["max_force"] <= 0.01
+
+
+def test_a_potential_says_what_it_cannot(tmp_path: Path) -> None:
+    sodium = run_attempt(_potential_order(tmp_path / "sodium", _metal(11, 5.3)))
+    assert sodium["error_class"] == "unsuitable_input"
+    other = run_attempt(_potential_order(tmp_path / "version", _metal(29, 3.6), version="ase 99"))
+    assert other["error_class"] == "engine_missing"
+    assert "another scale of energies" in other["error_text"]
+    unknown = run_attempt(_potential_order(tmp_path / "unknown", _metal(29, 3.6), potential="emtt"))
+    assert "no potential 'emtt'" in unknown["error_text"]
