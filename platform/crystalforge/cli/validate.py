@@ -77,11 +77,10 @@ def run(
     """Work the queue off. Stopped anywhere, the same command goes on; only one may run at a time."""
     from crystalforge.cli.progress import progress
     from crystalforge.jobs.validate import Point, run_queue
-    from crystalforge.validation.ledger import Ledger
     from crystalforge.validation.states import IN_FLIGHT, CalculationState
 
     place = Home.locate(home)
-    with Ledger(place.validations) as ledger:
+    with _open(place) as ledger:
         counts = ledger.counts()
     open_states = (CalculationState.READY, *IN_FLIGHT)
     done = 0
@@ -97,7 +96,7 @@ def run(
     if as_json:
         show_json(json_of(summary))
         return
-    with Ledger(place.validations) as ledger:
+    with _open(place) as ledger:
         show_table(_counts(ledger))
     ended = ", ".join(f"{count:,} {state}" for state, count in sorted(summary.ended.items())) or "none"
     note(f"Attempts of this run: {ended}; {summary.seconds:.1f} s.")
@@ -108,11 +107,10 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show how many calculations are in each state, by recipe; and export the ledger for SQL."""
     from crystalforge.files import held_by
     from crystalforge.validation.export import export_ledger
-    from crystalforge.validation.ledger import Ledger
 
     place = Home.locate(home)
     owner = held_by(place.validations)
-    with Ledger(place.validations) as ledger:
+    with _open(place) as ledger:
         export_ledger(ledger)
         if as_json:
             rows = [dict(row) for row in ledger.rows(_COUNTS_SQL)]
@@ -154,9 +152,8 @@ def show(
 ) -> None:
     """Show a calculation with all its attempts."""
     from crystalforge.errors import UsageError
-    from crystalforge.validation.ledger import Ledger
 
-    with Ledger(Home.locate(home).validations) as ledger:
+    with _open(Home.locate(home)) as ledger:
         rows = ledger.rows(
             "SELECT c.*, r.name AS recipe, r.engine FROM calculations c JOIN recipes r USING (recipe_hash) "
             "WHERE calculation_id = ?",
@@ -193,6 +190,16 @@ FROM calculations JOIN recipes r USING (recipe_hash) GROUP BY recipe_hash, state
 """
 
 
+def _open(home: Home) -> Ledger:
+    """The ledger of a home that has one: only `enqueue` begins one."""
+    from crystalforge.errors import UsageError
+    from crystalforge.validation.ledger import LEDGER_FILE, Ledger
+
+    if not (home.validations / LEDGER_FILE).is_file():
+        raise UsageError(f"The home {home.path} has no queue yet: expected `platform validate enqueue` to begin one.")
+    return Ledger(home.validations)
+
+
 def _counts(ledger: Ledger) -> Any:
     columns = ("recipe", "engine", "recipe_hash", "state", "calculations", "attempts")
     drawn = new_table("", *columns, right=("calculations", "attempts"))
@@ -204,7 +211,6 @@ def _counts(ledger: Ledger) -> Any:
 def _ask(request: Request, numbers: list[int] | None, state: str | None, home: Any) -> None:
     from crystalforge.errors import UsageError
     from crystalforge.validation.export import export_ledger
-    from crystalforge.validation.ledger import Ledger
     from crystalforge.validation.requests import change
     from crystalforge.validation.states import CalculationState
 
@@ -212,7 +218,7 @@ def _ask(request: Request, numbers: list[int] | None, state: str | None, home: A
         raise UsageError(f"Expected numbers of calculations, or --state with one of {', '.join(CalculationState)}.")
     if state and state not in list(CalculationState):
         raise UsageError(f"--state {state!r}: expected one of {', '.join(CalculationState)}.")
-    with Ledger(Home.locate(home).validations) as ledger:
+    with _open(Home.locate(home)) as ledger:
         chosen = numbers or [
             row["calculation_id"]
             for row in ledger.rows("SELECT calculation_id FROM calculations WHERE state = ?", [state])

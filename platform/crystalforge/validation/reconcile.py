@@ -34,6 +34,8 @@ class Reconciled:
     """Attempts on other machines whose lease has not ended."""
     ended: int = 0
     """Processes that were left over."""
+    late: int = 0
+    """Results of superseded attempts: evidence only."""
 
 
 def reconcile(ledger: Ledger, *, lease_s: float = LEASE_S) -> Reconciled:
@@ -51,7 +53,22 @@ def reconcile(ledger: Ledger, *, lease_s: float = LEASE_S) -> Reconciled:
         if on_this_machine(folder):
             _wait_for_worker(folder, deadline)
         settle(ledger, row, found, lease_s=lease_s)
+    found.late = _note_late_results(ledger)
     return found
+
+
+def _note_late_results(ledger: Ledger) -> int:
+    """Results that came after their attempts were superseded: noted as evidence, never accepted."""
+    superseded = ledger.rows(
+        "SELECT attempt_id FROM attempts WHERE state = ? AND late_result = 0", [AttemptState.SUPERSEDED]
+    )
+    late = 0
+    for row in superseded:
+        report = report_of(ledger.folder / ATTEMPTS_FOLDER / row["attempt_id"])
+        if report is not None and report["error_class"] is None:
+            record(ledger, row["attempt_id"], report)
+            late += 1
+    return late
 
 
 def settle(ledger: Ledger, row: sqlite3.Row, found: Reconciled, *, lease_s: float = LEASE_S) -> bool:

@@ -65,6 +65,7 @@ def test_requests_change_what_they_may(validate) -> None:
     assert validate("enqueue", "--recipe", "stand-in", "--from", "materials").exit_code == 0
     assert validate("pause", "1").stderr == "pause: 1 changed, 0 left as they are.\n"
     assert validate("cancel", "--state", "ready").stderr == "cancel: 2 changed, 0 left as they are.\n"
+    assert "No calculation 5" in validate("show", "5").stderr
     assert validate("retry", "1", "2").stderr == "retry: 2 changed, 0 left as they are.\n"
     counts = {
         row["state"]: row["calculations"] for row in json.loads(validate("status", "--json").stdout)["calculations"]
@@ -82,8 +83,9 @@ def test_requests_change_what_they_may(validate) -> None:
         (("enqueue", "--recipe", "stand-in", "--limit", "0"), "--limit 0"),
         (("cancel",), "--state with one of ready"),
         (("cancel", "--state", "gone"), "--state 'gone'"),
-        (("retry", "5"), "No calculation 5"),
-        (("show", "5"), "No calculation 5"),
+        (("retry", "5"), "has no queue yet"),
+        (("run",), "has no queue yet"),
+        (("show", "5"), "has no queue yet"),
     ],
 )
 def test_faults_are_one_message(validate, command: tuple[str, ...], message: str) -> None:
