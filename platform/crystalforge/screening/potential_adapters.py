@@ -20,6 +20,9 @@ from crystalforge.screening.potentials import Potential
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
+CHGNET_WEIGHTS = "0.3.0"
+"""The package holds others, on other scales of energy."""
+
 
 def load_chgnet(model: Path | None) -> Potential:
     """CHGNet (Deng et al. 2023); its wheel holds the weights, trained on MP2020-corrected PBE energies."""
@@ -29,11 +32,15 @@ def load_chgnet(model: Path | None) -> Potential:
         with contextlib.redirect_stdout(io.StringIO()):  # it greets on stdout, where our results go
             device = _device()
             kind = module.CHGNet
-            net = kind.from_file(str(model)) if model else kind.load(use_device=device, verbose=False)
+            net = (
+                kind.from_file(str(model))
+                if model
+                else kind.load(model_name=CHGNET_WEIGHTS, use_device=device, verbose=False)
+            )
             # An atom without neighbours has no energy there: an error, not a number.
             return module.CHGNetCalculator(net, use_device=device, on_isolated_atoms="error")
 
-    return Potential("chgnet", _weights(model) or f"0.3.0 (chgnet {version('chgnet')})", new)
+    return Potential("chgnet", _weights(model) or f"{CHGNET_WEIGHTS} (chgnet {version('chgnet')})", new)
 
 
 def load_emt(model: Path | None) -> Potential:
