@@ -1,0 +1,130 @@
+"""`kill -9` of a generation's driver and of its workers at random moments: the same bytes as if never disturbed."""
+
+from __future__ import annotations
+
+import logging
+import random
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from real_commands import DEADLINE_S, assert_complete, digests, finish, manifest_lines, start, stop
+
+from crystalforge.generation.plan import GenerationPlan
+from crystalforge.home import Home
+from crystalforge.jobs.generate import generate, plan_generation
+from crystalforge.jobs.trained_models import find_models
+
+logger = logging.getLogger(__name__)
+
+COUNT, SHARD_SIZE = 3000, 50
+COMMAND = ["generate", "--count", COUNT, "--shard-size", SHARD_SIZE, "--space-groups", "225,62"]
+N_KILLS = [1, pytest.param(20, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)])]
+
+
+def _plan(home: Home) -> GenerationPlan:
+    """The plan that the command makes."""
+    return plan_generation(
+        find_models(home), COUNT, seed=0, space_groups=[225, 62], shard_size=SHARD_SIZE, min_contact_ratio=0.75
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(trained: tuple[Home, object], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
+    """Digests of the generation that nobody stops, and the seconds it takes on a Ray that runs already."""
+    ignore = shutil.ignore_patterns("mlflow", "generations")
+    folder = tmp_path_factory.mktemp("undisturbed") / "home"
+    home = Home.locate(shutil.copytree(trained[0].path, folder, ignore=ignore))
+    summary = generate(home, _plan(home))
+    return digests(home), summary.seconds
+
+
+def _assert_undisturbed(home: Home, expected: dict[str, str]) -> None:
+    assert digests(home) == expected
+    assert_complete(home, _plan(home).counts)
+
+
+@pytest.mark.parametrize("n_kills", N_KILLS)
+def test_a_generation_survives_kills_of_its_driver(
+    trained_home: Home, undisturbed: tuple[dict[str, str], float], n_kills: int
+) -> None:
+    """Each command goes on where the one that was killed stopped; one that ends first makes room for the next.
+
+    Of four kills, three fall between two shards or within one, and one into Ray's start.
+    """
+    expected, _ = undisturbed
+    moments = random.Random(n_kills)
+    n_killed = n_killed_midway = 0
+    while n_killed < n_kills:
+        before = len(manifest_lines(trained_home))
+        process = start(*COMMAND, "--home", trained_home.path)
+        if _comes_to_its_moment(process, trained_home, moments, midway=n_killed % 4 != 3):
+            stop(process)
+            n_killed += 1
+            n_killed_midway += before < len(manifest_lines(trained_home)) < len(expected)
+            if trained_home.generations.exists():
+                committed = digests(trained_home)
+                assert committed.items() <= expected.items(), "what is committed is whole"
+        else:
+            assert process.returncode == 0, process.communicate()
+            process.communicate()
+            _assert_undisturbed(trained_home, expected)
+            shutil.rmtree(trained_home.generations)
+    assert f"{COUNT} rows" in finish(*COMMAND, "--home", trained_home.path)
+    _assert_undisturbed(trained_home, expected)
+    assert n_killed_midway >= max(1, n_kills // 2), "it was killed in the middle of its work"
+    logger.info("event=driver_kills n=%d midway=%d", n_killed, n_killed_midway)
+
+
+def _comes_to_its_moment(process: subprocess.Popen[bytes], home: Home, moments: random.Random, *, midway: bool) -> bool:
+    """Wait for a random moment; False if the command ends before."""
+    deadline = time.monotonic() + (DEADLINE_S if midway else moments.uniform(0.5, 15))
+    n_shards = len(manifest_lines(home)) + moments.randint(1, COUNT // SHARD_SIZE // 4)
+    while time.monotonic() < deadline and process.poll() is None:
+        if midway and len(manifest_lines(home)) >= n_shards:
+            time.sleep(moments.uniform(0, 0.1))
+            break
+        time.sleep(0.01)
+    return process.poll() is None
+
+
+@pytest.mark.parametrize("n_kills", N_KILLS)
+def test_a_generation_survives_kills_of_its_workers(
+    trained_home: Home, undisturbed: tuple[dict[str, str], float], n_kills: int
+) -> None:
+    expected, seconds = undisturbed
+    moments = random.Random(n_kills)
+    n_killed = 0
+    while n_killed < n_kills:
+        shutil.rmtree(trained_home.generations, ignore_errors=True)
+        killed: list[int] = []
+        killer = threading.Thread(target=_kill_one, args=(moments.uniform(0, seconds), killed))
+        killer.start()
+        summary = generate(trained_home, _plan(trained_home))
+        killer.join()
+        n_killed += len(killed)
+        assert summary.rows == COUNT
+        _assert_undisturbed(trained_home, expected)
+    logger.info("event=worker_kills n=%d", n_killed)
+
+
+def _kill_one(delay_s: float, killed: list[int]) -> None:
+    """Kill a worker of this process's Ray after a time, if there is one then, and note its process id."""
+    time.sleep(delay_s)
+    for process in _map_workers():
+        process.kill()
+        killed.append(process.pid)
+        break
+
+
+def _map_workers() -> Iterator[psutil.Process]:
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "MapWorker" in " ".join(process.cmdline()):
+                yield process
+        except psutil.NoSuchProcess:
+            continue
