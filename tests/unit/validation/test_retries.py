@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from crystalforge.validation.retries import RULES, Answer, decide
@@ -11,6 +13,8 @@ from crystalforge.validation.states import (
     ErrorClass,
     sources_of,
 )
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("error", ErrorClass)
@@ -54,3 +58,16 @@ def test_a_calculation_with_a_result_never_runs_again() -> None:
                 waiting.append(state)
     assert reachable == set(DONE)
     assert set(sources_of(CalculationState.VALIDATED)) == {*IN_FLIGHT, CalculationState.UNSTABLE}
+
+
+@pytest.mark.parametrize("error", ErrorClass)
+def test_the_documented_table_is_the_one_that_holds(error: ErrorClass) -> None:
+    lines = (REPOSITORY / "docs" / "validation.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    (row,) = [row for row in rows if len(row) == 5 and error.value in row[0].split(", ")]
+    rule = RULES[error]
+    assert row[2] == (str(rule.at_most) if rule.at_most else "")
+    assert row[3].split(" s")[0] == (f"{rule.wait_s:g}" if rule.wait_s else "")
+    assert row[4] == rule.then
+    assert (row[1] == "none") == (rule.answer is Answer.GIVE_UP)
+    assert (row[1] == "same") == (rule.answer is Answer.SAME)
