@@ -19,6 +19,8 @@ from crystalforge.home import Home
 from crystalforge.jobs.generate import draw_here, generate, load_plan, plan_generation
 from crystalforge.jobs.trained_models import find_models
 
+pytestmark = pytest.mark.nightly  # some minutes of Ray's starts on 2 cores: `make fault`
+
 INTERRUPTED = 130
 COUNT, SHARD_SIZE = 2000, 40
 COMMAND = ["generate", "--count", COUNT, "--shard-size", SHARD_SIZE, "--space-groups", "225,62"]

@@ -18,6 +18,8 @@ from crystalforge.files import read_json
 from crystalforge.home import Home
 from crystalforge.jobs.generate import draw_here, generate, load_plan
 
+pytestmark = pytest.mark.nightly  # some minutes of Ray's starts on 2 cores: `make fault`
+
 FAULTY = Path(__file__).with_name("faulty_crystals")
 SHARD_SIZE = 40
 COMMAND = ["generate", "--count", 400, "--shard-size", SHARD_SIZE, "--space-groups", "225,62"]

@@ -85,7 +85,7 @@ def _assert_one_run_with_every_epoch(home: Home, run_id: str, recipe: str) -> No
     ("recipe", "sent"),
     [
         ("small-forge", signal.SIGKILL),
-        ("small-forge", signal.SIGINT),
+        pytest.param("small-forge", signal.SIGINT, marks=pytest.mark.nightly),
         pytest.param("small", signal.SIGKILL, marks=pytest.mark.nightly),
         pytest.param("small", signal.SIGINT, marks=pytest.mark.nightly),
     ],
