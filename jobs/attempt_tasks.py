@@ -42,8 +42,8 @@ def report_of_task(reference: Any, order: AttemptOrder) -> dict[str, Any]:
         end_leftovers(order.attempt_id)
     report = report_of(folder) or returned
     if report is None and lost:
-        error_class, error = lost
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        error_class, cause = lost
+        text = (str(cause).strip() or type(cause).__name__).splitlines()[0]
         report = {"error_class": error_class.value, "error_text": text, "result": None, "host": host_of(folder)}
     if report is None:
         report = {"error_class": ErrorClass.INTERNAL.value, "error_text": "The worker said nothing.", "result": None}
