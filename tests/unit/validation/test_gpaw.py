@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from crystalforge.validation.attempt import AttemptOrder, run_attempt
 from crystalforge.validation.crystal import Crystal
@@ -126,3 +127,26 @@ def test_a_calculation_that_does_not_settle_is_told_apart(tmp_path: Path) -> Non
     ended = subprocess.run(command.arguments, cwd=tmp_path, env=dict(command.environment), capture_output=True)
     assert ended.returncode == 3, ended.stderr
     assert engine.diagnose(job, Ending("exited", 3, 1.0, 1.0, 10.0)) is ErrorClass.SCF_NOT_CONVERGED
+
+
+PBE_LENGTHS = {
+    "LiF": ("rocksalt", 4.069, 4.12),
+    "MgO": ("rocksalt", 4.261, 4.20),
+    "NaCl": ("rocksalt", 5.701, 5.60),
+    "Si": ("diamond", 5.475, 5.40),
+    "Al": ("fcc", 4.041, 4.10),
+}
+"""Structure, conventional length by all-electron PBE (Å; Haas, Tran, Blaha 2009) and the length that is begun with."""
+
+
+@needs_gpaw
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", PBE_LENGTHS)
+def test_a_relaxation_ends_within_a_hundredth_of_the_known_length(tmp_path: Path, name: str) -> None:
+    structure, known, start = PBE_LENGTHS[name]
+    atoms = bulk(name, structure, a=start)
+    begun = Crystal(name, name, np.array(atoms.cell), atoms.get_scaled_positions(), atoms.numbers)
+    report = attempt(tmp_path / name, begun, load_recipe("gpaw-relax"))
+    assert report["error_class"] is None, report["error_text"]
+    length = (4 * abs(np.linalg.det(np.array(report["result"]["lattice"])))) ** (1 / 3)
+    assert length == pytest.approx(known, rel=0.01)
