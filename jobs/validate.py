@@ -95,11 +95,11 @@ def run_queue(
     if concurrency is not None and concurrency < 1:
         raise UsageError(f"--concurrency {concurrency}: expected 1 or more.")
     started = time.monotonic()
-    with Ledger(home.validations) as ledger, ledger.owned(), _end_on_request():
+    with Ledger(home.validations) as ledger, ledger.owned():
         summary = RunSummary(reconcile(ledger, lease_s=lease_s))
         export_ledger(ledger)
         if ledger.next_ready_at() is not None or summary.found.waiting:
-            with connected():
+            with connected(), _end_on_request():
                 Dispatcher(ledger, summary, concurrency or _cpus(), observe, lease_s).run()
     summary.seconds = time.monotonic() - started
     return summary
@@ -107,7 +107,10 @@ def run_queue(
 
 @contextmanager
 def _end_on_request() -> Iterator[None]:
-    """SIGTERM ends a dispatcher as Ctrl-C does: what is under way is ended and goes back into the queue."""
+    """SIGTERM ends a dispatcher as Ctrl-C does: what is under way is ended and goes back into the queue.
+
+    To be entered after Ray has started, which puts a handler of its own in place.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -190,11 +193,12 @@ class Dispatcher:
         if done and len(self.under_way) > 1:
             done, _ = ray.wait(list(self.under_way), num_returns=len(self.under_way), timeout=0)
         for reference in done:
-            order = self.under_way.pop(reference)
+            order = self.under_way[reference]
             self.unseen.discard(order.attempt_id)
             report = report_of_task(reference, order)
             self.observe(Point.FINISHED, order.attempt_id)
             self._record(order, report)
+            del self.under_way[reference]  # only now: who stops us meanwhile must find it
 
     def _record(self, order: AttemptOrder, report: dict[str, Any]) -> None:
         state = record(self.ledger, order.attempt_id, report)
