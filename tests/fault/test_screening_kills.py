@@ -23,7 +23,6 @@ import sys
 from crystalforge.home import Home
 from crystalforge.jobs.screen import load_screening, relax_here, screen
 
-pytestmark = pytest.mark.nightly  # some minutes of Ray's starts on 2 cores: `make fault`
 home = Home.locate(sys.argv[1])
 screen(home, load_screening(home, sys.argv[2]), relax=relax_here)
 """
