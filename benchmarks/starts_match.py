@@ -105,19 +105,16 @@ def _batch(knowledge: Any, composition: Any, structures: Any) -> Any:
     import numpy as np
 
     from crystalforge.crystals.batch import CrystalBatch
-    from crystalforge.symmetry import space_group
 
     letters = np.array([[chr(code) for code in row] for row in composition.code.tolist()])
     edges = knowledge.edges(composition.code, structures).double().numpy()
     angles = np.tile([90.0, 90.0, 120.0 if knowledge.hexagonal else 90.0], (len(edges), 1))
-    positions = space_group(knowledge.space_group_number).wyckoff_positions
-    multiplicity = {position.letter: position.multiplicity for position in positions}
     return CrystalBatch(
         np.full(len(edges), knowledge.space_group_number),
         np.concatenate([edges, angles], axis=1),
         composition.atomic_numbers.numpy(),
         knowledge.exact_sites(letters, structures.parameters),
-        np.vectorize(multiplicity.__getitem__, otypes=[np.int64])(letters),
+        knowledge.multiplicities(letters),
         letters,
     )
 

@@ -22,8 +22,8 @@ from crystalforge.gan.compositions import CompositionSampler
 from crystalforge.gan.copy_recipe import CopyRecipe
 from crystalforge.gan.data import radius_table
 from crystalforge.gan.donors import Donors, find_donors
-from crystalforge.gan.model import NOTHING_ASKED, Model, RawSamples
-from crystalforge.gan.request import Capacity, Request
+from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.request import NOTHING_ASKED, Capacity, Request
 from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import prefixed, without_prefix
 from crystalforge.gan.training import Trainer, TrainingCrystals

@@ -15,10 +15,9 @@ from torch import Tensor
 from crystalforge.errors import CompositionError
 from crystalforge.gan.compositions import count_elements
 from crystalforge.gan.recipe_base import Recipe
-from crystalforge.gan.request import Capacity, Request
+from crystalforge.gan.request import NOTHING_ASKED, Capacity, Request
 from crystalforge.gan.stretch import Stretch
 
-NOTHING_ASKED = Request()
 VOLUME_MARGIN = 1.5
 """Volumes per atom are accepted up to this factor beyond the range of the training crystals."""
 LENGTHS_ANGSTROM: tuple[float, Sequence[float]] = (1.0, (21.0, 21.0, 45.0))

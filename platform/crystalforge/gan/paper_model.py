@@ -13,10 +13,10 @@ from torch import Tensor
 from crystalforge.crystals.elements import element_properties
 from crystalforge.gan.compositions import sample_compositions
 from crystalforge.gan.data import radius_table
-from crystalforge.gan.model import NOTHING_ASKED, Model, RawSamples
+from crystalforge.gan.model import Model, RawSamples
 from crystalforge.gan.networks import Generator
 from crystalforge.gan.paper_recipe import PaperRecipe
-from crystalforge.gan.request import Request
+from crystalforge.gan.request import NOTHING_ASKED, Request
 from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import load_weights
 

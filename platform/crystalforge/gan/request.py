@@ -28,7 +28,7 @@ class Request:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked for."""
-        return self == Request()
+        return self == NOTHING_ASKED
 
     def check(self) -> None:
         """Refuse what no model could meet.
@@ -42,7 +42,7 @@ class Request:
 
     def to_json(self) -> dict[str, Any]:
         """What differs from an empty request, so that its hash stays the same when a later version can ask for more."""
-        asked = {name: value for name, value in vars(self).items() if value != getattr(Request(), name)}
+        asked = {name: value for name, value in vars(self).items() if value != getattr(NOTHING_ASKED, name)}
         if "constraints" in asked:
             plain, values = asdict(Constraints()), asdict(self.constraints)
             differing = {name: value for name, value in values.items() if value != plain[name]}
@@ -85,6 +85,9 @@ class Request:
             "Wyckoff templates that no training crystal has" if self.new_templates else "",
         ]
         return "; ".join(part for part in parts if part)
+
+
+NOTHING_ASKED = Request()
 
 
 @dataclass(frozen=True)

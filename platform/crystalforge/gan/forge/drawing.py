@@ -97,6 +97,5 @@ def best_of_modes(
         made.append(one)
     best = torch.stack(scores, dim=1).argmax(dim=1)
     rows = torch.arange(len(best), device=best.device)
-    names = Structures.__dataclass_fields__
-    chosen = Structures(*(torch.stack([getattr(one, name) for one in made], dim=1)[rows, best] for name in names))
+    chosen = Structures.joined(made, dim=1).take((rows, best))
     return widened(knowledge, composition, chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,9 +36,19 @@ class Structures:
     log_volume: Tensor
     log_ratios: Tensor
 
-    def take(self, rows: Tensor) -> Structures:
-        """Those at the rows."""
+    def take(self, rows: Tensor | tuple[Tensor, Tensor]) -> Structures:
+        """Those at the rows; of several for each composition, (n, m, …), those at rows and columns."""
         return Structures(self.parameters[rows], self.log_volume[rows], self.log_ratios[rows])
+
+    def to(self, device: torch.device | str) -> Structures:
+        """The same on another device."""
+        return Structures(*(value.to(device) for value in vars(self).values()))
+
+    @staticmethod
+    def joined(parts: Iterable[Structures], dim: int | None = None) -> Structures:
+        """Parts one after the other; with ``dim``, beside each other along a new dimension."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return Structures(*(torch.cat(column) if dim is None else torch.stack(column, dim=dim) for column in columns))
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,10 @@ class Composition:
         """Those at the rows."""
         return Composition(self.code[rows], self.atomic_numbers[rows], self.log_volume[rows], self.log_ratios[rows])
 
+    def to(self, device: torch.device | str) -> Composition:
+        """The same on another device."""
+        return Composition(*(value.to(device) for value in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class Knowledge:
@@ -86,11 +101,10 @@ class Knowledge:
 
     def to(self, device: torch.device | str) -> Knowledge:
         """The same on another device; ``volumes`` stays on the CPU."""
-        suggested = self.suggested
         return Knowledge(
             self.space_group_number,
             self.known.to(device),
-            Composition(*(getattr(suggested, name).to(device) for name in suggested.__dataclass_fields__)),
+            self.suggested.to(device),
             self.scale.to(device),
             self.contact_window.to(device),
             self.volumes,
@@ -198,7 +212,7 @@ class Knowledge:
 
     def compose(self, letters: NDArray[np.str_], atomic_numbers: NDArray[np.int64]) -> Composition:
         """Compositions in slots (n, 3), with the cells suggested for them."""
-        multiplicity = self._multiplicities(letters)
+        multiplicity = self.multiplicities(letters)
         cells = self.volumes.predict_cells(letters, atomic_numbers, multiplicity)
         ratios = torch.as_tensor(cells.log_ratios, dtype=torch.float32, device=self.device) * self.free_ratios
         return Composition(
@@ -208,7 +222,8 @@ class Knowledge:
             ratios,
         )
 
-    def _multiplicities(self, letters: NDArray[np.str_]) -> NDArray[np.int64]:
+    def multiplicities(self, letters: NDArray[np.str_]) -> NDArray[np.int64]:
+        """How often each letter's site occurs in the conventional cell, in the shape of ``letters``."""
         by_letter = {p.letter: p.multiplicity for p in space_group(self.space_group_number).wyckoff_positions}
         return np.vectorize(by_letter.__getitem__, otypes=[np.int64])(letters)
 

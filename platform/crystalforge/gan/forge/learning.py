@@ -57,11 +57,7 @@ class ForgeData:
         judged = None
         if self.judged is not None:
             composition, real, starts = self.judged
-            judged = (
-                Composition(*(value.to(device) for value in vars(composition).values())),
-                Structures(*(value.to(device) for value in vars(real).values())),
-                starts.to(device),
-            )
+            judged = composition.to(device), real.to(device), starts.to(device)
         return ForgeData(
             self.knowledge.to(device),
             self.compositions,

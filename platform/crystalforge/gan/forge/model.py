@@ -21,8 +21,8 @@ from crystalforge.gan.forge.networks import Critic, Generator
 from crystalforge.gan.forge.new_templates import Search, find_structures, random_starts
 from crystalforge.gan.forge.starts import find_starts
 from crystalforge.gan.forge_recipe import ForgeRecipe
-from crystalforge.gan.model import NOTHING_ASKED, Model, RawSamples
-from crystalforge.gan.request import Capacity, Request
+from crystalforge.gan.model import Model, RawSamples
+from crystalforge.gan.request import NOTHING_ASKED, Capacity, Request
 from crystalforge.gan.stretch import Stretch
 from crystalforge.gan.tensors import load_weights, without_prefix
 from crystalforge.gan.volume import site_order

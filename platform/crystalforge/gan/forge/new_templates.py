@@ -70,12 +70,9 @@ def find_structures(
     """
     parts = torch.arange(len(composition), device=knowledge.device).split(AT_ONCE)
     found = [
-        _find(knowledge, critic, composition.take(rows), _rows(starts, rows), nearest_contacts, search)
-        for rows in parts
+        _find(knowledge, critic, composition.take(rows), starts.take(rows), nearest_contacts, search) for rows in parts
     ]
-    names = Structures.__dataclass_fields__
-    whole = Structures(*(torch.cat([getattr(part, name) for part in found]) for name in names))
-    return widened(knowledge, composition, whole)
+    return widened(knowledge, composition, Structures.joined(found))
 
 
 def _find(
@@ -93,7 +90,7 @@ def _find(
     n_kept = min(search.n_kept, n_starts)
     best = loss.view(n, n_starts).topk(n_kept, dim=1, largest=False).indices
     rows = every.repeat_interleave(n_kept)
-    kept = _pick(starts, rows, best.flatten())
+    kept = starts.take((rows, best.flatten()))
     several = composition.take(rows)
     ended = _descend(knowledge, several, kept, nearest_contacts, search.n_steps)
     with torch.no_grad():
@@ -105,7 +102,7 @@ def _find(
         else:
             score = -_losses(knowledge, several, ended, nearest_contacts)
     chosen = every * n_kept + score.view(n, n_kept).argmax(dim=1)
-    return _rows(ended, chosen)
+    return ended.take(chosen)
 
 
 def _descend(
@@ -144,11 +141,3 @@ def _losses(knowledge: Knowledge, composition: Composition, made: Structures, ne
 
 def _flat(structures: Structures) -> Structures:
     return Structures(*(getattr(structures, name).flatten(0, 1) for name in structures.__dataclass_fields__))
-
-
-def _rows(structures: Structures, rows: Tensor) -> Structures:
-    return Structures(*(getattr(structures, name)[rows] for name in structures.__dataclass_fields__))
-
-
-def _pick(structures: Structures, rows: Tensor, columns: Tensor) -> Structures:
-    return Structures(*(getattr(structures, name)[rows, columns] for name in structures.__dataclass_fields__))
