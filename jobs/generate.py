@@ -1,8 +1,4 @@
-"""``platform generate``: shards over a pool of workers that hold the models, each shard committed by a manifest line.
-
-Ray Data carries shard descriptors to the workers and manifest lines back; the rows themselves go from the worker to its
-own file. (Ray Data's own Parquet writer doubles the rows of a second run and leaves truncated files under final names.)
-"""
+"""``platform generate``: shards over a pool of workers that hold the models; a manifest line commits each."""
 
 from __future__ import annotations
 
@@ -16,9 +12,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-import ray
-import ray.data
-
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import DamagedFileError, GenerationError, ModelNotFoundError, StorageError, UsageError
 from crystalforge.files import (
@@ -30,19 +23,17 @@ from crystalforge.files import (
     utc_now,
     write_json,
 )
-from crystalforge.gan.request import Capacity, Request
+from crystalforge.gan.request import NOTHING_ASKED, Capacity, Request
 from crystalforge.generation.plan import Balance, GenerationPlan, Shard, check_count, share_out
 from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.integrity.remaking import installed_versions
-from crystalforge.jobs.cluster import connected
 from crystalforge.jobs.requests import capacities, refuse_too_many
-from crystalforge.jobs.resources import gpu_share
+from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker
 from crystalforge.jobs.trained_models import TrainedModels, find_models
 
 logger = logging.getLogger(__name__)
 
-NOTHING_ASKED = Request()
 UNLIMITED = Capacity(share=1.0, n_compositions=sys.maxsize)
 """Of a model of which nothing is asked."""
 PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != "request")
@@ -50,8 +41,6 @@ PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != 
 
 QUARANTINE = "quarantine.json"
 """Shards that the last command could not make, by file, with the reason; gone when all are made."""
-WORKER_CPUS = 0.5
-"""Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
 
 
 @dataclass(frozen=True)
@@ -164,25 +153,13 @@ def draw_on_ray(
     Raises:
         GenerationError: Ray itself gave up.
     """
-    with connected():
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        cluster = ray.cluster_resources()
-        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
-        shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
-        lines = shards.map(
-            ShardWorker,
-            fn_constructor_args=(str(folder), plan.to_json(), models, timeout_s),
-            compute=ray.data.ActorPoolStrategy(size=n_workers),
-            num_cpus=WORKER_CPUS,
-            num_gpus=gpu_share(cluster.get("GPU", 0), n_workers) or None,
-        )
-        try:
-            yield from lines.iter_rows()
-        except ray.exceptions.RayError as error:
-            raise GenerationError(
-                f"Ray gave up on generation {plan.generation_id}: {str(error).strip().splitlines()[-1]} "
-                "What is done is kept; the same command draws the rest."
-            ) from error
+    try:
+        yield from work_off(ShardWorker, (str(folder), plan.to_json(), models, timeout_s), missing)
+    except PoolLostError as error:
+        raise GenerationError(
+            f"Ray gave up on generation {plan.generation_id}: {error} "
+            "What is done is kept; the same command draws the rest."
+        ) from error
 
 
 def generate(

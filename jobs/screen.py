@@ -1,7 +1,6 @@
 """``platform screen``: relaxations over a pool of workers that hold the potential; a manifest line commits each shard.
 
-As in a generation, Ray Data carries shard descriptors to the workers and manifest lines back; the rows go from the
-worker to its own file. Interrupted anywhere, the same command relaxes what is missing.
+Interrupted anywhere, the same command relaxes what is missing.
 """
 
 from __future__ import annotations
@@ -15,16 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import ray
-import ray.data
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
 from crystalforge.errors import CrystalforgeError, DamagedFileError, ScreeningError
 from crystalforge.files import TEMPORARY_SUFFIX, exclusive, read_record, sha256_of_file, utc_now, write_json
 from crystalforge.generation.plan import Shard
 from crystalforge.home import Home
-from crystalforge.jobs.cluster import connected
-from crystalforge.jobs.resources import gpu_share
+from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.jobs.shard_worker import Attempts
 from crystalforge.schemas.relaxations import RELAXATIONS
 from crystalforge.screening.plan import (
@@ -39,8 +35,6 @@ from crystalforge.screening.relaxation import RelaxationLimits
 
 logger = logging.getLogger(__name__)
 
-WORKER_CPUS = 0.5
-"""Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
 SPARE_TIME_S = 120.0
 """For loading and for a step that runs over, on top of the limits of a shard's crystals, before its worker is ended."""
 PLANNED = tuple(field.name for field in fields(ScreeningPlan))
@@ -137,25 +131,13 @@ def relax_on_ray(folder: Path, plan: ScreeningPlan, missing: list[ScreeningShard
     Raises:
         ScreeningError: Ray itself gave up.
     """
-    with connected():
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        cluster = ray.cluster_resources()
-        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(missing)))
-        shards = ray.data.from_items([asdict(shard) for shard in missing], override_num_blocks=len(missing))
-        lines = shards.map(
-            ScreeningWorker,
-            fn_constructor_args=(str(folder), plan.to_json()),
-            compute=ray.data.ActorPoolStrategy(size=n_workers),
-            num_cpus=WORKER_CPUS,
-            num_gpus=gpu_share(cluster.get("GPU", 0), n_workers) or None,
-        )
-        try:
-            yield from lines.iter_rows()
-        except ray.exceptions.RayError as error:
-            raise ScreeningError(
-                f"Ray gave up on screening {plan.screening_id}: {str(error).strip().splitlines()[-1]} "
-                "What is done is kept; the same command does the rest."
-            ) from error
+    try:
+        yield from work_off(ScreeningWorker, (str(folder), plan.to_json()), missing)
+    except PoolLostError as error:
+        raise ScreeningError(
+            f"Ray gave up on screening {plan.screening_id}: {error} "
+            "What is done is kept; the same command does the rest."
+        ) from error
 
 
 def screen(

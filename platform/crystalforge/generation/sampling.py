@@ -98,11 +98,9 @@ def _typed(values: Any, field: pa.Field) -> pa.Array:
     return array.dictionary_encode().cast(field.type) if pa.types.is_dictionary(field.type) else array.cast(field.type)
 
 
-def _sample_columns(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdicts: Verdicts) -> dict[str, Any]:
-    """Columns that every sample has."""
-    n = shard.n_samples
-    indices = np.arange(shard.first_index, shard.first_index + n)
-    constants = {
+def shard_constants(plan: GenerationPlan, shard: Shard) -> dict[str, Any]:
+    """Where the rows of a shard come from: the columns that have one value in all of them."""
+    return {
         "generation_id": plan.generation_id,
         "training_id": plan.training_id,
         "model_checksum": plan.models[shard.space_group_number],
@@ -111,9 +109,15 @@ def _sample_columns(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdict
         "space_group_number": shard.space_group_number,
         "hall_number": hall_number_of(shard.space_group_number),
     }
+
+
+def _sample_columns(plan: GenerationPlan, shard: Shard, raw: RawSamples, verdicts: Verdicts) -> dict[str, Any]:
+    """Columns that every sample has."""
+    n = shard.n_samples
+    indices = np.arange(shard.first_index, shard.first_index + n)
     rejected = verdicts.reasons != ""
     return {
-        **{name: pa.repeat(value, n) for name, value in constants.items()},
+        **{name: pa.repeat(value, n) for name, value in shard_constants(plan, shard).items()},
         "sample_id": sample_ids(plan, shard),
         "index": indices,
         "status": np.where(rejected, str(SampleStatus.REJECTED), str(SampleStatus.ACCEPTED)),

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crystalforge.generation.plan import GenerationPlan, Shard
-from crystalforge.generation.sampling import sample_ids
+from crystalforge.generation.sampling import sample_ids, shard_constants
 from crystalforge.schemas.states import SAMPLE_STATES
-from crystalforge.symmetry import hall_number_of
 
 
 def wrong_origins(table: pa.Table, plan: GenerationPlan, shard: Shard, line: Mapping[str, Any]) -> list[str]:
@@ -32,16 +31,7 @@ def wrong_origins(table: pa.Table, plan: GenerationPlan, shard: Shard, line: Map
         wrong.append(f"index: expected {indices[0]} to {indices[-1]}, each once and in order")
     if table["sample_id"].to_pylist() != sample_ids(plan, shard):
         wrong.append("sample_id: expected generation, space group and index")
-    constants = {
-        "generation_id": plan.generation_id,
-        "training_id": plan.training_id,
-        "model_checksum": plan.models[shard.space_group_number],
-        "seed": plan.seed,
-        "shard": shard.number,
-        "space_group_number": shard.space_group_number,
-        "hall_number": hall_number_of(shard.space_group_number),
-    }
-    for name, value in constants.items():
+    for name, value in shard_constants(plan, shard).items():
         found = pc.unique(table[name]).to_pylist()
         if found != [value]:
             wrong.append(f"{name}: expected {value!r} in every row, found {found[:3]}")

@@ -1,0 +1,56 @@
+"""Shards over a pool of Ray's workers, for every table that is made in shards.
+
+Ray Data carries shard descriptors to the workers and manifest lines back; the rows themselves go from the worker to its
+own file. (Ray Data's own Parquet writer doubles the rows of a second run and leaves truncated files under final names.)
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import ray
+import ray.data
+
+from crystalforge.errors import CrystalforgeError
+from crystalforge.jobs.cluster import connected
+from crystalforge.jobs.resources import gpu_share
+
+WORKER_CPUS = 0.5
+"""Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
+
+
+class PoolLostError(CrystalforgeError):
+    """Ray itself gave up; its text is Ray's last line."""
+
+
+def work_off(worker: type, arguments: tuple[Any, ...], shards: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """A line for each shard as it ends, from a pool that has as many workers as the cluster has CPUs.
+
+    Args:
+        worker: called with a shard's fields, in a process of its own that keeps it.
+        arguments: of its constructor.
+        shards: dataclasses, at least one.
+
+    Raises:
+        PoolLostError: Ray gave up.
+        CrystalforgeError: Ray does not start.
+    """
+    with connected():
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        cluster = ray.cluster_resources()
+        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(shards)))
+        rows = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=len(shards))
+        lines = rows.map(
+            worker,
+            fn_constructor_args=arguments,
+            compute=ray.data.ActorPoolStrategy(size=n_workers),
+            num_cpus=WORKER_CPUS,
+            num_gpus=gpu_share(cluster.get("GPU", 0), n_workers) or None,
+        )
+        try:
+            yield from lines.iter_rows()
+        except ray.exceptions.RayError as error:
+            raise PoolLostError(str(error).strip().splitlines()[-1]) from error
