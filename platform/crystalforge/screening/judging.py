@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from crystalforge.catalog.shards import ShardManifest, write_shard
 from crystalforge.errors import UsageError
-from crystalforge.files import read_record, storage_errors, utc_now, write_json
+from crystalforge.files import read_record, utc_now, write_json
 from crystalforge.home import Home
 from crystalforge.screening.energy_scale import EnergyScale, fit_scale, given_scale
 from crystalforge.screening.hull import ReferenceHull
 from crystalforge.screening.plan import ScreeningPlan
-from crystalforge.screening.reference import Reference
+from crystalforge.screening.reference import Reference, read_given_table
 from crystalforge.screening.stabilities import scale_crystals, stabilities
 
 SCALE_KEYS = tuple(EnergyScale.__dataclass_fields__)
@@ -124,13 +123,7 @@ def read_elements(path: Path) -> dict[str, float]:
         UsageError: no such file, not Parquet, or columns missing.
         StorageError: it cannot be read.
     """
-    if not path.is_file():
-        raise UsageError(f"--elements {path}: expected a Parquet file of elemental energies, found none.")
-    with storage_errors(path):
-        try:
-            table = pq.read_table(path)
-        except pa.ArrowException as error:
-            raise UsageError(f"--elements {path}: expected Parquet ({error}).") from error
+    table = read_given_table("--elements", path, "elemental energies")
     if not {"element", "energy_per_atom"} <= set(table.column_names):
         raise UsageError(
             f"--elements {path}: expected the columns element and energy_per_atom, it has "

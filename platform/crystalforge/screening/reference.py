@@ -60,13 +60,7 @@ def read_reference(path: Path, correction: str = UNSTATED) -> Reference:
         UsageError: no such file, not Parquet, columns missing, or no crystal with an energy.
         StorageError: it cannot be read.
     """
-    if not path.is_file():
-        raise UsageError(f"--reference {path}: expected a Parquet file of formation energies, found none.")
-    with storage_errors(path):
-        try:
-            table = pq.read_table(path)
-        except pa.ArrowException as error:
-            raise UsageError(f"--reference {path}: expected Parquet ({error}).") from error
+    table = read_given_table("--reference", path, "formation energies")
     missing = [name for name in ("formula", FORMATION_ENERGY) if name not in table.column_names]
     if missing:
         raise UsageError(
@@ -76,6 +70,22 @@ def read_reference(path: Path, correction: str = UNSTATED) -> Reference:
     identifier = "material_id" if "material_id" in table.column_names else "formula"
     name = f"{path.stem}-{sha256_of_file(path)[:8]}"
     return Reference(name, correction, _crystals(table, identifier, "formula", str(path)))
+
+
+def read_given_table(option: str, path: Path, content: str) -> pa.Table:
+    """A Parquet file that the user names by an option.
+
+    Raises:
+        UsageError: no such file, or not Parquet.
+        StorageError: it cannot be read.
+    """
+    if not path.is_file():
+        raise UsageError(f"{option} {path}: expected a Parquet file of {content}, found none.")
+    with storage_errors(path):
+        try:
+            return pq.read_table(path)
+        except pa.ArrowException as error:
+            raise UsageError(f"{option} {path}: expected Parquet ({error}).") from error
 
 
 def _crystals(table: pa.Table, identifier: str, formula: str, source: str) -> tuple[ReferenceCrystal, ...]:

@@ -133,11 +133,7 @@ def record(ledger: Ledger, attempt_id: str, report: Mapping[str, Any]) -> Attemp
     path = ledger.folder / ATTEMPTS_FOLDER / attempt_id / RESULT_FILE
     sha256 = sha256_of_file(path) if path.is_file() else None
     with ledger.transaction() as connection:
-        row = connection.execute(
-            "SELECT a.*, c.state AS calculation_state, c.token AS latest_token, c.retried_after "
-            "FROM attempts a JOIN calculations c USING (calculation_id) WHERE attempt_id = ?",
-            (attempt_id,),
-        ).fetchone()
+        row = _attempt(connection, attempt_id)
         if row["state"] not in (AttemptState.INTENDED, AttemptState.RUNNING):
             return _note_late(connection, row, report, sha256)
         _note_report(connection, attempt_id, report, sha256)
@@ -161,11 +157,7 @@ def give_up_waiting(ledger: Ledger, attempt_id: str, error_class: ErrorClass | N
         text: why.
     """
     with ledger.transaction() as connection:
-        row = connection.execute(
-            "SELECT a.*, c.state AS calculation_state, c.token AS latest_token, c.retried_after "
-            "FROM attempts a JOIN calculations c USING (calculation_id) WHERE attempt_id = ?",
-            (attempt_id,),
-        ).fetchone()
+        row = _attempt(connection, attempt_id)
         if row["state"] not in (AttemptState.INTENDED, AttemptState.RUNNING):
             return
         connection.execute(
@@ -235,3 +227,13 @@ def _follow_error(connection: sqlite3.Connection, row: sqlite3.Row) -> None:
         "UPDATE calculations SET ready_at = ?, corrections = ? WHERE calculation_id = ?",
         (time.time() + decision.wait_s, json.dumps(dict(decision.corrections)), calculation_id),
     )
+
+
+def _attempt(connection: sqlite3.Connection, attempt_id: str) -> sqlite3.Row:
+    """An attempt beside the state of its calculation."""
+    row: sqlite3.Row = connection.execute(
+        "SELECT a.*, c.state AS calculation_state, c.token AS latest_token, c.retried_after "
+        "FROM attempts a JOIN calculations c USING (calculation_id) WHERE attempt_id = ?",
+        (attempt_id,),
+    ).fetchone()
+    return row

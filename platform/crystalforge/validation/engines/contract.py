@@ -6,6 +6,7 @@ it says which command to run, and the supervisor runs it in a process group of i
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from abc import ABC, abstractmethod
@@ -149,6 +150,33 @@ class Engine(ABC):
     def provenance(self, job: Job) -> dict[str, Any]:  # noqa: ARG002 (for engines to use)
         """Version of the code, and names and checksums of its pseudopotentials; plain values."""
         return {"engine": self.name}
+
+
+def read_output(path: Path) -> dict[str, Any]:
+    """What a program of ours wrote as JSON.
+
+    Raises:
+        AttemptError: it is missing, empty or cut short.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is {'empty' if path.exists() else 'missing'}.")
+    try:
+        output: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is cut short: {error}.") from error
+    return output
+
+
+def read_output_of(crystal_id: str, path: Path) -> dict[str, Any]:
+    """The same, of a program that says which crystal it computed.
+
+    Raises:
+        AttemptError: as ``read_output``, or it is of another crystal.
+    """
+    output = read_output(path)
+    if output["crystal_id"] != crystal_id:
+        raise AttemptError(ErrorClass.IMPOSSIBLE_RESULT, f"The output is of crystal {output['crystal_id']}.")
+    return output
 
 
 REASONS = {

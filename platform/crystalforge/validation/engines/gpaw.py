@@ -6,7 +6,6 @@ converges slowly with the cut-off for oxides: a relaxation below ``LEAST_RELAXAT
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from functools import cache
@@ -26,6 +25,7 @@ from crystalforge.validation.engines.contract import (
     EngineResult,
     Job,
     clean_environment,
+    read_output_of,
 )
 from crystalforge.validation.engines.gpaw_program import ERROR, INPUT, OUTPUT
 from crystalforge.validation.recipe import CalculationRecipe
@@ -112,15 +112,7 @@ class Gpaw(Engine):
 
     def read(self, job: Job) -> EngineResult:
         """What the program wrote."""
-        path = job.folder / OUTPUT
-        if not path.is_file() or not path.stat().st_size:
-            raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is {'empty' if path.exists() else 'missing'}.")
-        try:
-            output = json.loads(path.read_text())
-        except ValueError as error:
-            raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is cut short: {error}.") from error
-        if output["crystal_id"] != job.crystal.crystal_id:
-            raise AttemptError(ErrorClass.IMPOSSIBLE_RESULT, f"The output is of crystal {output['crystal_id']}.")
+        output = read_output_of(job.crystal.crystal_id, job.folder / OUTPUT)
         arrays = {name: np.asarray(output.pop(name)) for name in ("lattice", "frac_coords", "atomic_numbers", "forces")}
         energy, converged = float(output.pop("energy_ev")), bool(output.pop("converged"))
         return EngineResult(energy_ev=energy, converged=converged, details=output, **arrays)

@@ -12,7 +12,6 @@ the potential's to choose and must be left out.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +22,15 @@ from crystalforge.errors import MissingDependencyError, UsageError
 from crystalforge.files import read_json, write_json
 from crystalforge.screening.potentials import Potential, known_potentials, load_potential
 from crystalforge.validation.crystal import Crystal
-from crystalforge.validation.engines.contract import AttemptError, Command, Engine, EngineResult, Job, clean_environment
+from crystalforge.validation.engines.contract import (
+    AttemptError,
+    Command,
+    Engine,
+    EngineResult,
+    Job,
+    clean_environment,
+    read_output,
+)
 from crystalforge.validation.recipe import CalculationRecipe
 from crystalforge.validation.states import ErrorClass
 
@@ -83,13 +90,7 @@ class PotentialEngine(Engine):
 
     def read(self, job: Job) -> EngineResult:
         """The final cell and its energy."""
-        path = job.folder / OUTPUT_FILE
-        if not path.is_file():
-            raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is missing.")
-        try:
-            output = json.loads(path.read_text())
-        except ValueError as error:
-            raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is cut short: {error}.") from error
+        output = read_output(job.folder / OUTPUT_FILE)
         if error_class := FAILURES.get(output["status"]):
             raise AttemptError(error_class, f"{output['status']}: {output['reason']}")
         return EngineResult(

@@ -12,7 +12,6 @@ result says so. Options of a recipe:
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import sys
 from pathlib import Path
@@ -22,9 +21,8 @@ import numpy as np
 
 from crystalforge.files import read_json, write_json
 from crystalforge.validation.crystal import Crystal
-from crystalforge.validation.engines.contract import AttemptError, Command, Engine, EngineResult, Job
+from crystalforge.validation.engines.contract import Command, Engine, EngineResult, Job, read_output_of
 from crystalforge.validation.recipe import CalculationRecipe
-from crystalforge.validation.states import ErrorClass
 
 PROGRAM = Path(__file__).with_name("stand_in_program.py")
 LABEL = "stand-in: an invented number, not a calculation"
@@ -65,15 +63,7 @@ class StandIn(Engine):
 
     def read(self, job: Job) -> EngineResult:
         """The energy that the program wrote."""
-        path = job.folder / "stand_in_output.json"
-        if not path.is_file() or not path.stat().st_size:
-            raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is {'empty' if path.exists() else 'missing'}.")
-        try:
-            output = json.loads(path.read_text())
-        except ValueError as error:
-            raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is cut short: {error}.") from error
-        if output["crystal_id"] != job.crystal.crystal_id:
-            raise AttemptError(ErrorClass.IMPOSSIBLE_RESULT, f"The output is of crystal {output['crystal_id']}.")
+        output = read_output_of(job.crystal.crystal_id, job.folder / "stand_in_output.json")
         crystal = job.crystal
         return EngineResult(
             energy_ev=float(output["energy_ev"]),
