@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from crystalforge.gan.recipe_base import Part, Positive, PositiveReal, Recipe
+from crystalforge.gan.recipe_base import Positive, PositiveReal, Recipe
+from crystalforge.recipe_files import Part
 
 
 class Optimisation(Part):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from crystalforge.gan.recipe_base import Merging, Part, PositiveReal, Recipe, Validation
+from crystalforge.gan.recipe_base import Merging, PositiveReal, Recipe, Validation
+from crystalforge.recipe_files import Part
 
 
 class CopySampling(Merging):

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from crystalforge.gan.adversarial_recipe import AdversarialRecipe, Optimisation
-from crystalforge.gan.recipe_base import Merging, Part, Positive, PositiveReal, Weight
+from crystalforge.gan.recipe_base import Merging, Positive, PositiveReal, Weight
+from crystalforge.recipe_files import Part
 
 
 class ForgeNetworks(Part):

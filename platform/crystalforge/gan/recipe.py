@@ -6,17 +6,14 @@ The key ``method`` decides which parts a recipe has. A new method adds its kind 
 
 from __future__ import annotations
 
-import tomllib
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-from crystalforge.errors import RecipeError, StorageError
-from crystalforge.files import storage_errors
+from crystalforge.errors import RecipeError
 from crystalforge.gan.copy_recipe import CopyRecipe
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.paper_recipe import PaperRecipe
-from crystalforge.gan.recipe_base import Recipe, hint, validated
+from crystalforge.gan.recipe_base import Recipe
+from crystalforge.recipe_files import bundled_recipes, hint, read_recipe, validated
 
 __all__ = ["RECIPE_KINDS", "Recipe", "load_recipe", "recipe_from_values", "recipe_names"]
 
@@ -29,10 +26,12 @@ RECIPE_KINDS: dict[str, type[Recipe]] = {
 """What a recipe of each method is made of."""
 
 
+PACKAGE = "crystalforge.gan"
+
+
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("crystalforge.gan") / "recipes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return bundled_recipes(PACKAGE)
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -41,12 +40,7 @@ def load_recipe(name_or_path: str) -> Recipe:
     Raises:
         RecipeError: there is none, it is not TOML, or a key or value does not fit; every fault is named.
     """
-    text, origin = _read(name_or_path)
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"The recipe {origin} is not valid TOML: {error}.") from error
-    return _validated({"name": Path(name_or_path).stem, **values}, origin)
+    return recipe_from_values(read_recipe(PACKAGE, name_or_path), name_or_path)
 
 
 def recipe_from_values(values: dict[str, Any], origin: str) -> Recipe:
@@ -55,27 +49,6 @@ def recipe_from_values(values: dict[str, Any], origin: str) -> Recipe:
     Raises:
         RecipeError: a key or value does not fit.
     """
-    return _validated(values, origin)
-
-
-def _read(name_or_path: str) -> tuple[str, str]:
-    names = recipe_names()
-    if name_or_path in names:
-        return (resources.files("crystalforge.gan") / "recipes" / f"{name_or_path}.toml").read_text(), name_or_path
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise RecipeError(
-            f"No recipe '{name_or_path}': expected one of {', '.join(names)}, or the path of a TOML file."
-            f"{hint(name_or_path, names)}"
-        )
-    try:
-        with storage_errors(path):
-            return path.read_text(encoding="utf-8"), str(path)
-    except (StorageError, UnicodeDecodeError) as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {error}.") from error
-
-
-def _validated(values: dict[str, Any], origin: str) -> Recipe:
     return validated(_kind(values, origin), values, origin)
 
 

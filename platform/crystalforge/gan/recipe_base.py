@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
 from crystalforge.errors import RecipeError
 from crystalforge.files import fingerprint
+from crystalforge.recipe_files import NAME_PATTERN, Part, validated
 
 Positive = Annotated[int, Field(gt=0)]
 PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class Part(BaseModel):
-    """A table of a recipe: unknown keys are faults, values stay as they are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Merging(Part):
@@ -53,7 +46,7 @@ class Recipe(Part, ABC):
     its own name and ``sampling`` to its own choices.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     """Begins the names of its trainings, which are folders."""
     method: str
     """A key of ``gan.methods.METHODS``."""
@@ -99,38 +92,3 @@ class Recipe(Part, ABC):
         if generator_steps is None:
             return self
         return validated(type(self), self.values_with_steps(generator_steps), "--steps")
-
-
-def validated(kind: type[Recipe], values: dict[str, Any], origin: str) -> Recipe:
-    """A recipe of one kind from its values.
-
-    Raises:
-        RecipeError: a key or value does not fit; every fault is named.
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        faults = "\n".join(f"  {_fault(kind, detail)}" for detail in error.errors())
-        raise RecipeError(f"The recipe {origin} does not fit:\n{faults}") from error
-
-
-def _fault(kind: type[Recipe], detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key.{hint(str(detail['loc'][-1]), _keys_beside(kind, detail['loc']))}"
-    if detail["type"] == "missing":
-        return f"{key}: missing."
-    return f"{key} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}."
-
-
-def _keys_beside(kind: type[Recipe], location: tuple[int | str, ...]) -> list[str]:
-    part: type[BaseModel] = kind
-    for name in location[:-1]:
-        part = part.model_fields[str(name)].annotation  # type: ignore[assignment]
-    return list(part.model_fields)
-
-
-def hint(word: str, known: list[str]) -> str:
-    """The nearest known word to a wrong one, or all."""
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean '{nearest[0]}'?" if nearest else f" Known: {', '.join(known)}."

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Mapping
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
-from crystalforge.errors import RecipeError
-from crystalforge.files import fingerprint, storage_errors
+from crystalforge.files import fingerprint
+from crystalforge.recipe_files import NAME_PATTERN, Part, bundled_recipes, read_recipe, validated
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 HASH_DIGITS = 16
-
-
-class Part(BaseModel):
-    """A table of a recipe: unknown keys are faults, values stay as they are."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+PACKAGE = "crystalforge.validation"
 
 
 class Physics(Part):
@@ -94,8 +84,7 @@ class CalculationRecipe(Part):
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("crystalforge.validation") / "recipes"
-    return sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    return bundled_recipes(PACKAGE)
 
 
 def load_recipe(name_or_path: str) -> CalculationRecipe:
@@ -103,14 +92,8 @@ def load_recipe(name_or_path: str) -> CalculationRecipe:
 
     Raises:
         RecipeError: there is none, it is not TOML, or a key or value does not fit; every fault is named.
-        StorageError: the file cannot be read.
     """
-    text = _read(name_or_path)
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"The recipe {name_or_path} is not valid TOML: {error}.") from error
-    return recipe_from_values({"name": Path(name_or_path).stem, **values}, name_or_path)
+    return recipe_from_values(read_recipe(PACKAGE, name_or_path, " for calculations"), name_or_path)
 
 
 def recipe_from_values(values: Mapping[str, Any], origin: str) -> CalculationRecipe:
@@ -119,36 +102,4 @@ def recipe_from_values(values: Mapping[str, Any], origin: str) -> CalculationRec
     Raises:
         RecipeError: a key or value does not fit.
     """
-    try:
-        return CalculationRecipe.model_validate(dict(values))
-    except ValidationError as error:
-        faults = "\n".join(f"  {_fault(detail)}" for detail in error.errors())
-        raise RecipeError(f"The recipe {origin} does not fit:\n{faults}") from error
-
-
-def _read(name_or_path: str) -> str:
-    names = recipe_names()
-    if name_or_path in names:
-        return (resources.files("crystalforge.validation") / "recipes" / f"{name_or_path}.toml").read_text("utf-8")
-    path = Path(name_or_path)
-    if not path.is_file():
-        near = difflib.get_close_matches(name_or_path, names, n=1, cutoff=0.5)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise RecipeError(
-            f"No recipe '{name_or_path}' for calculations: expected one of {', '.join(names)}, or the path of a TOML "
-            f"file.{hint}"
-        )
-    try:
-        with storage_errors(path):
-            return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"The recipe {path} cannot be read: {error}.") from error
-
-
-def _fault(detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key."
-    if detail["type"] == "missing":
-        return f"{key}: missing."
-    return f"{key} = {detail['input']!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}."
+    return validated(CalculationRecipe, values, origin)
