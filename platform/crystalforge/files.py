@@ -151,15 +151,36 @@ def path_within(folder: Path, relative_name: str, *, source: Path) -> Path:
     Raises:
         DamagedFileError: the name is absolute, climbs, or goes through a link.
     """
-    root = folder.resolve()
-    name = PurePosixPath(relative_name)
-    path = root / name
-    if name.is_absolute() or not name.parts or ".." in name.parts or "\0" in relative_name or path.resolve() != path:
-        raise DamagedFileError(
-            f"{source} names the file {relative_name!r}: expected a plain file inside {root}. "
-            "The record was changed or a link was put in; restore the folder from where it came."
-        )
-    return path
+    return PathsWithin(folder, source)(relative_name)
+
+
+class PathsWithin:
+    """``path_within`` for many names: each folder that they go through is resolved once."""
+
+    def __init__(self, folder: Path, source: Path) -> None:
+        self._root = folder.resolve()
+        self._source = source
+        self._plain_folders = {self._root}
+
+    def __call__(self, relative_name: str) -> Path:
+        """As ``path_within``."""
+        name = PurePosixPath(relative_name)
+        path = self._root / name
+        if name.is_absolute() or not name.parts or ".." in name.parts or "\0" in relative_name or self._is_linked(path):
+            raise DamagedFileError(
+                f"{self._source} names the file {relative_name!r}: expected a plain file inside {self._root}. "
+                "The record was changed or a link was put in; restore the folder from where it came."
+            )
+        return path
+
+    def _is_linked(self, path: Path) -> bool:
+        folder = path.parent
+        try:
+            if folder not in self._plain_folders and folder.resolve() == folder:
+                self._plain_folders.add(folder)
+            return folder not in self._plain_folders or path.is_symlink()
+        except (OSError, RuntimeError):  # a name longer than any file has, a circle of links
+            return True
 
 
 def _cut_torn_line(stream: BinaryIO) -> None:

@@ -19,7 +19,6 @@ from crystalforge.catalog.tables import GENERATIONS, VIEWS, rows_sql, sql_type, 
 from crystalforge.catalog.validations import QUEUE_TABLES, exported_queue
 from crystalforge.catalog.verification import ExpectedFile, verify_files
 from crystalforge.errors import UsageError
-from crystalforge.files import path_within
 from crystalforge.home import Home
 from crystalforge.schemas import MATERIALS, SAMPLES
 from crystalforge.schemas.versions import readable_version
@@ -152,11 +151,10 @@ def _choose(found: list[Generation], wanted: Sequence[str] | None) -> list[Gener
 
 
 def _shard_files(generation: Generation) -> list[ExpectedFile]:
-    manifest = ShardManifest(generation.folder)
     repair = f"Run `platform generate --resume {generation.generation_id}` to make it again from its seed."
     return [
         ExpectedFile(
-            path_within(generation.folder, line["file"], source=manifest.path),
+            path,
             line["sha256"],
             line["bytes"],
             f"Shard {line.get('shard', line['file'])} of space group {line.get('space_group_number', '?')} "
@@ -164,7 +162,7 @@ def _shard_files(generation: Generation) -> list[ExpectedFile]:
             repair,
             line.get("schema", "samples/1"),
         )
-        for line in manifest.records()
+        for path, line in ShardManifest(generation.folder).files()
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import append_line, path_within, read_lines, write_bytes, write_lines
+from crystalforge.files import PathsWithin, append_line, path_within, read_lines, write_bytes, write_lines
 from crystalforge.table_files import encode_table, read_table
 
 __all__ = ["MANIFEST_NAME", "ShardManifest", "ShardRecord", "encode_shard", "path_within", "read_shard", "write_shard"]
@@ -118,19 +118,25 @@ class ShardManifest:
         Raises:
             DamagedFileError: a line does not parse, lacks a key or names a file outside the folder.
         """
-        latest: dict[str, dict[str, Any]] = {}
+        return [line for _, line in self.files()]
+
+    def files(self) -> list[tuple[Path, dict[str, Any]]]:
+        """As ``records``, each with the absolute path of its file."""
+        latest: dict[str, tuple[Path, dict[str, Any]]] = {}
+        within = PathsWithin(self.folder, self.path)
         for number, line in enumerate(read_lines(self._plain_path()), start=1):
-            self._check(number, line)
-            latest[line["file"]] = line
+            path = self._checked(within, number, line)
+            latest[line["file"]] = path, line
         return list(latest.values())
 
     def sound_records(self) -> tuple[list[dict[str, Any]], list[str]]:
         """As ``records``, and what is wrong with each line that cannot be used, in place of an error."""
         latest: dict[str, dict[str, Any]] = {}
         wrong: list[str] = []
+        within = PathsWithin(self.folder, self.path)
         for number, line in enumerate(read_lines(self._plain_path(), damaged=wrong.append), start=1):
             try:
-                self._check(number, line)
+                self._checked(within, number, line)
             except DamagedFileError as error:
                 wrong.append(str(error))
             else:
@@ -144,7 +150,8 @@ class ShardManifest:
     def _plain_path(self) -> Path:
         return path_within(self.folder, MANIFEST_NAME, source=self.folder)
 
-    def _check(self, number: int, line: Any) -> None:
+    def _checked(self, within: PathsWithin, number: int, line: Any) -> Path:
+        """Path of the file that a line names."""
         if not isinstance(line, dict) or any(
             not isinstance(line.get(key), kind) or isinstance(line.get(key), bool)
             for key, kind in zip(REQUIRED_KEYS, (str, int, str, int), strict=True)
@@ -153,4 +160,4 @@ class ShardManifest:
                 f"{self.path} line {number} is damaged: expected the keys {', '.join(REQUIRED_KEYS)}. "
                 "Run `platform verify --repair`."
             )
-        path_within(self.folder, line["file"], source=self.path)
+        return within(line["file"])

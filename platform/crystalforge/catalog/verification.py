@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ ALWAYS_HASHED_BYTES = 256 * 2**20
 """Up to this total every opening hashes every file: 0.15 s at 1.7 GiB/s, 800,000 samples. Above it, files that were
 verified before and whose size, times and inode are unchanged are not hashed again."""
 
+FILES_AT_A_TIME = 16
 VERIFIED_NAME = ".verified.json"
 
 
@@ -83,16 +84,16 @@ def find_damages(home: Home, files: Sequence[ExpectedFile]) -> list[Damage]:
     return damages
 
 
-def _compare(files: Iterable[ExpectedFile]) -> list[Damage]:
+def _compare(files: Sequence[ExpectedFile]) -> list[Damage]:
+    """Each thread takes some files at a time: handing over one by one costs as much as hashing a small one."""
+    parts = [files[start : start + FILES_AT_A_TIME] for start in range(0, len(files), FILES_AT_A_TIME)]
     with ThreadPoolExecutor(2) as threads:
-        return [damage for damage in threads.map(_check, files) if damage is not None]
+        return [damage for damages in threads.map(_check, parts) for damage in damages]
 
 
-def _check(file: ExpectedFile) -> Damage | None:
-    if not file.path.is_file():
-        return Damage(file, None)
-    found = sha256_of_file(file.path)
-    return None if found == file.sha256 else Damage(file, found)
+def _check(files: Sequence[ExpectedFile]) -> list[Damage]:
+    found = [sha256_of_file(file.path) if file.path.is_file() else None for file in files]
+    return [Damage(file, sha256) for file, sha256 in zip(files, found, strict=True) if sha256 != file.sha256]
 
 
 def _state(path: Path) -> list[int]:

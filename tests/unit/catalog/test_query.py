@@ -32,6 +32,23 @@ def test_candidates_are_the_first_of_equal_crystals(catalog_home: Home) -> None:
     assert sorted(row["index"] for row in rows if row["space_group_number"] == 62) == [0, 1, 2, 3, 5]
 
 
+def test_candidates_are_found_once_for_all_queries(catalog_home: Home) -> None:
+    """The first query that names them finds them; what follows, in whatever order, sees the same rows."""
+    rows = 'SELECT sample_id, crystal_id, density FROM "Candidates" ORDER BY ALL'
+    kind = "SELECT table_type FROM information_schema.tables WHERE table_name = 'first_samples'"
+    with open_catalog(catalog_home) as catalog:
+        assert catalog.query(kind)["table_type"].to_pylist() == ["VIEW"]
+        first = catalog.query(rows)
+        assert catalog.query(kind)["table_type"].to_pylist() == ["BASE TABLE"]
+        assert catalog.query(rows) == first
+        assert catalog.query("DESCRIBE candidates").num_rows == 32
+        catalog.close()
+        assert catalog.query(rows) == first, "a process that took the place of another one"
+        overlooked = "SELECT * FROM query_table('can' || 'didates')"
+        catalog.close()
+        assert catalog.query(overlooked).num_rows == first.num_rows
+
+
 def test_an_empty_home_has_all_tables(tmp_path: Path) -> None:
     assert counts(Home.locate(tmp_path / "absent")) == dict.fromkeys(TABLES, 0)
     assert not (tmp_path / "absent").exists()
