@@ -23,6 +23,7 @@ from crystalforge.errors import UsageError
 from crystalforge.home import Home
 from crystalforge.jobs.attempt_tasks import dispatch, report_of_task, unfit
 from crystalforge.jobs.cluster import connected
+from crystalforge.screening.hull import ReferenceHull
 from crystalforge.validation.attempt import ORDER_FILE, AttemptOrder
 from crystalforge.validation.claims import (
     LEASE_S,
@@ -38,6 +39,7 @@ from crystalforge.validation.ledger import Ledger
 from crystalforge.validation.leftovers import end_leftovers
 from crystalforge.validation.recipe import recipe_from_values
 from crystalforge.validation.reconcile import Reconciled, host_of, reconcile, report_of, settle
+from crystalforge.validation.stability import judge
 from crystalforge.validation.states import IN_FLIGHT, ErrorClass
 
 POLL_S = 0.2
@@ -78,7 +80,12 @@ class RunSummary:
 
 
 def run_queue(
-    home: Home, *, concurrency: int | None = None, observe: Observer = lambda *_: None, lease_s: float = LEASE_S
+    home: Home,
+    *,
+    concurrency: int | None = None,
+    observe: Observer = lambda *_: None,
+    lease_s: float = LEASE_S,
+    hull: ReferenceHull | None = None,
 ) -> RunSummary:
     """Work the queue off until nothing is ready, under way or due again.
 
@@ -87,6 +94,7 @@ def run_queue(
         concurrency: most attempts at once; None for one on each CPU of the cluster.
         observe: told where the dispatcher is with each attempt.
         lease_s: after its last sign of life, how long an attempt may be alive where we cannot look.
+        hull: that computed crystals are put on as they are recorded; None: formation energies only.
 
     Raises:
         BusyError: another dispatcher owns the queue.
@@ -97,12 +105,18 @@ def run_queue(
     started = time.monotonic()
     with Ledger(home.validations) as ledger, ledger.owned():
         summary = RunSummary(reconcile(ledger, lease_s=lease_s))
-        export_ledger(ledger)
+        _publish(ledger, hull)
         if ledger.next_ready_at() is not None or summary.found.waiting:
             with connected(), _end_on_request():
-                Dispatcher(ledger, summary, concurrency or _cpus(), observe, lease_s).run()
+                Dispatcher(ledger, summary, concurrency or _cpus(), observe, lease_s, hull).run()
     summary.seconds = time.monotonic() - started
     return summary
+
+
+def _publish(ledger: Ledger, hull: ReferenceHull | None) -> None:
+    """Judge what can be judged now, and let SQL see it."""
+    judge(ledger, hull)
+    export_ledger(ledger)
 
 
 @contextmanager
@@ -133,13 +147,20 @@ class Dispatcher:
     """Keeps as many attempts under way as it may; see ``run_queue``."""
 
     def __init__(
-        self, ledger: Ledger, summary: RunSummary, concurrency: int, observe: Observer, lease_s: float
+        self,
+        ledger: Ledger,
+        summary: RunSummary,
+        concurrency: int,
+        observe: Observer,
+        lease_s: float,
+        hull: ReferenceHull | None,
     ) -> None:
         self.ledger = ledger
         self.summary = summary
         self.concurrency = concurrency
         self.observe = observe
         self.lease_s = lease_s
+        self.hull = hull
         self.under_way: dict[Any, AttemptOrder] = {}
         self.unseen: set[str] = set()
         """Attempts that were dispatched and not yet seen to begin."""
@@ -157,7 +178,7 @@ class Dispatcher:
             self._abandon()
             raise
         finally:
-            export_ledger(self.ledger)
+            _publish(self.ledger, self.hull)
 
     def _step(self) -> bool:
         self._fill()
@@ -222,7 +243,7 @@ class Dispatcher:
             self.next_renewal = now + self.lease_s / 4
             renew_leases(self.ledger, [order.attempt_id for order in self.under_way.values()], lease_s=self.lease_s)
         if self.changed and now >= self.next_export:
-            export_ledger(self.ledger)
+            _publish(self.ledger, self.hull)
             self.changed = False
             self.next_export = time.monotonic() + max(LOOK_AFTER_S, (time.monotonic() - now) / EXPORT_SHARE)
             self.observe(Point.EXPORTED, "")

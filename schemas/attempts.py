@@ -39,7 +39,7 @@ ATTEMPTS = table_schema(
 
 VALIDATIONS = table_schema(
     "validations",
-    1,
+    2,
     [
         column("calculation_id", pa.int64(), "Calculation in the ledger: one crystal by one recipe"),
         column("crystal_id", STRING, "Hash of the canonical content: equal crystals share it"),
@@ -65,5 +65,10 @@ VALIDATIONS = table_schema(
         column("cpu_s", pa.float64(), "Processor time of the accepted attempt (s)", nullable=True),
         column("enqueued_at", STRING, "When it was enqueued (ISO 8601)"),
         column("changed_at", STRING, "When its state last changed (ISO 8601)"),
+        column("n_atoms", pa.int32(), "Atoms in the cell that was computed", since=2),
+        column("structure", LABEL, "Cell that is computed: generated, relaxed (by a screening) or reference", since=2),
+        column("element", LABEL, "Element that it is the reference of; null for a compound", since=2),
+        column("missing_elements", STRING, "Elements for which it has no formation or hull energy", since=2),
+        column("systems_without_reference", STRING, "Systems without a compound in the hull's reference", since=2),
     ],
 )

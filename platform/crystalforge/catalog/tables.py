@@ -13,6 +13,7 @@ import pyarrow as pa
 from crystalforge.errors import UsageError
 from crystalforge.schemas import MATERIALS, SAMPLES
 from crystalforge.schemas.attempts import ATTEMPTS, VALIDATIONS
+from crystalforge.schemas.calibrations import CALIBRATION_PAIRS, CALIBRATIONS
 from crystalforge.schemas.columns import STRING, column, table_schema
 from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.schemas.versions import columns_of_version
@@ -53,9 +54,22 @@ TABLES = {
         CatalogTable("stabilities", "energy above hull of relaxed crystals, by reference", STABILITIES),
         CatalogTable("validations", "every crystal in the queue of calculations, by each recipe", VALIDATIONS),
         CatalogTable("attempts", "every attempt of the queue", ATTEMPTS),
+        CatalogTable("calibration_pairs", "crystals that were both screened and computed", CALIBRATION_PAIRS),
+        CatalogTable("calibrations", "the screening against the calculations, by space group", CALIBRATIONS),
     )
 }
-VIEWS = ("samples", "candidates", "rejections", "materials", "relaxations", "stabilities", "validations", "attempts")
+VIEWS = (
+    "samples",
+    "candidates",
+    "rejections",
+    "materials",
+    "relaxations",
+    "stabilities",
+    "validations",
+    "attempts",
+    "calibration_pairs",
+    "calibrations",
+)
 """Those with a text in ``crystalforge.schemas``, in the order in which they are made."""
 
 

@@ -8,13 +8,25 @@ import typer
 
 from crystalforge.cli.console import add_row, json_of, new_table, note, show_json, show_table
 from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.validate_energies import (
+    UNSTATED,
+    CorrectionOption,
+    ReferenceOption,
+    calibrate,
+    hull_of,
+    judge,
+    open_ledger,
+)
 from crystalforge.home import Home
+from crystalforge.validation.states import Structure
 
 if TYPE_CHECKING:
     from crystalforge.validation.ledger import Ledger
     from crystalforge.validation.requests import Request
 
 app = typer.Typer(no_args_is_help=True, help="Compute the best candidates: a queue of calculations on Ray.")
+app.command()(judge)
+app.command()(calibrate)
 
 MOST_REFUSALS = 5
 """Shown of the crystals that an engine cannot compute."""
@@ -36,6 +48,9 @@ def enqueue(
     ] = None,
     limit: Annotated[int, typer.Option(help="Most crystals.", metavar="N")] = 100,
     table: Annotated[str, typer.Option("--from", help="candidates, or materials: the real crystals.")] = "candidates",
+    structure: Annotated[
+        Structure, typer.Option(help="Which cell: as a screening relaxed it, where it did, or as it was generated.")
+    ] = Structure.RELAXED,
     priority: Annotated[float, typer.Option(help="The higher, the sooner.")] = 0.0,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -52,7 +67,7 @@ def enqueue(
     from crystalforge.validation.requests import enqueue as put
 
     chosen_recipe, place = load_recipe(recipe), Home.locate(home)
-    crystals = choose_crystals(place, table=table, where=where, order_by=order_by, limit=limit)
+    crystals = choose_crystals(place, table=table, where=where, order_by=order_by, limit=limit, structure=structure)
     with Ledger(place.validations) as ledger:
         done = put(ledger, crystals, chosen_recipe, priority=priority)
         export_ledger(ledger)
@@ -60,6 +75,10 @@ def enqueue(
         show_json(json_of(done))
         return
     note(f"{done.added:,} enqueued, {done.known:,} known already, by recipe {chosen_recipe.name} ({done.recipe_hash}).")
+    if done.elements:
+        note(f"{done.elements:,} elements besides, for formation energies by the same recipe.")
+    if done.elements_without_reference:
+        note(f"No reference of {', '.join(done.elements_without_reference)}: no formation energies with these.")
     for refusal in done.refused[:MOST_REFUSALS]:
         note(f"  not enqueued: {refusal}")
     if len(done.refused) > MOST_REFUSALS:
@@ -71,16 +90,21 @@ def run(
     concurrency: Annotated[
         int | None, typer.Option(help="Most attempts at once; one for each CPU by default.", metavar="N")
     ] = None,
+    reference: ReferenceOption = None,
+    correction: CorrectionOption = UNSTATED,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Work the queue off. Stopped anywhere, the same command goes on; only one may run at a time."""
+    """Work the queue off. Stopped anywhere, the same command goes on; only one may run at a time.
+
+    Formation energies appear as crystals and their elements are computed; energies above hull, against the reference.
+    """
     from crystalforge.cli.progress import progress
     from crystalforge.jobs.validate import Point, run_queue
     from crystalforge.validation.states import IN_FLIGHT, CalculationState
 
     place = Home.locate(home)
-    with _open(place) as ledger:
+    with open_ledger(place) as ledger:
         counts = ledger.counts()
     open_states = (CalculationState.READY, *IN_FLIGHT)
     done = 0
@@ -92,11 +116,12 @@ def run(
                 done += 1
                 update(done, "attempts")
 
-        summary = run_queue(place, concurrency=concurrency, observe=observe)
+        hull = hull_of(place, reference, correction)
+        summary = run_queue(place, concurrency=concurrency, observe=observe, hull=hull)
     if as_json:
         show_json(json_of(summary))
         return
-    with _open(place) as ledger:
+    with open_ledger(place) as ledger:
         show_table(_counts(ledger))
     ended = ", ".join(f"{count:,} {state}" for state, count in sorted(summary.ended.items())) or "none"
     note(f"Attempts of this run: {ended}; {summary.seconds:.1f} s.")
@@ -110,7 +135,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     place = Home.locate(home)
     owner = held_by(place.validations)
-    with _open(place) as ledger:
+    with open_ledger(place) as ledger:
         export_ledger(ledger)
         if as_json:
             rows = [dict(row) for row in ledger.rows(_COUNTS_SQL)]
@@ -153,7 +178,7 @@ def show(
     """Show a calculation with all its attempts."""
     from crystalforge.errors import UsageError
 
-    with _open(Home.locate(home)) as ledger:
+    with open_ledger(Home.locate(home)) as ledger:
         rows = ledger.rows(
             "SELECT c.*, r.name AS recipe, r.engine FROM calculations c JOIN recipes r USING (recipe_hash) "
             "WHERE calculation_id = ?",
@@ -190,16 +215,6 @@ FROM calculations JOIN recipes r USING (recipe_hash) GROUP BY recipe_hash, state
 """
 
 
-def _open(home: Home) -> Ledger:
-    """The ledger of a home that has one: only `enqueue` begins one."""
-    from crystalforge.errors import UsageError
-    from crystalforge.validation.ledger import LEDGER_FILE, Ledger
-
-    if not (home.validations / LEDGER_FILE).is_file():
-        raise UsageError(f"The home {home.path} has no queue yet: expected `platform validate enqueue` to begin one.")
-    return Ledger(home.validations)
-
-
 def _counts(ledger: Ledger) -> Any:
     columns = ("recipe", "engine", "recipe_hash", "state", "calculations", "attempts")
     drawn = new_table("", *columns, right=("calculations", "attempts"))
@@ -218,7 +233,7 @@ def _ask(request: Request, numbers: list[int] | None, state: str | None, home: A
         raise UsageError(f"Expected numbers of calculations, or --state with one of {', '.join(CalculationState)}.")
     if state and state not in list(CalculationState):
         raise UsageError(f"--state {state!r}: expected one of {', '.join(CalculationState)}.")
-    with _open(Home.locate(home)) as ledger:
+    with open_ledger(Home.locate(home)) as ledger:
         chosen = numbers or [
             row["calculation_id"]
             for row in ledger.rows("SELECT calculation_id FROM calculations WHERE state = ?", [state])

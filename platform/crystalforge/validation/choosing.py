@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from crystalforge.catalog.query import open_catalog
+from crystalforge.crystals.elements import atomic_number
 from crystalforge.crystals.rows import CRYSTAL_COLUMNS, batch_from_table
 from crystalforge.errors import UsageError
 from crystalforge.home import Home
 from crystalforge.validation.crystal import Crystal, crystals_of_batch
+from crystalforge.validation.states import Structure
 
 CANDIDATES_SQL = """
 SELECT candidates.*, screened.energy_above_hull, screened.formation_energy_per_atom,
@@ -31,8 +36,25 @@ DEFAULT_ORDER = {"candidates": "energy_above_hull NULLS LAST, min_contact_ratio 
 MAX_LIMIT = 1_000_000
 
 
+RELAXED_SQL = """
+SELECT source_id, relaxation_id, potential, potential_version, lattice, species, frac_coords
+FROM relaxations LEFT JOIN (
+  SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull FROM stabilities GROUP BY relaxation_id
+) USING (relaxation_id)
+WHERE source = $table AND status = 'converged' AND list_contains($names, source_id)
+QUALIFY row_number() OVER (PARTITION BY source_id ORDER BY energy_above_hull NULLS LAST, relaxation_id) = 1
+"""
+"""The relaxed cells of some crystals; where there are several, the one of lowest energy above hull."""
+
+
 def choose_crystals(
-    home: Home, *, table: str = "candidates", where: str | None = None, order_by: str | None = None, limit: int
+    home: Home,
+    *,
+    table: str = "candidates",
+    where: str | None = None,
+    order_by: str | None = None,
+    limit: int,
+    structure: Structure = Structure.GENERATED,
 ) -> list[Crystal]:
     """The crystals that a query gives, best first.
 
@@ -44,6 +66,8 @@ def choose_crystals(
         order_by: SQL expressions, None for the lowest energy above hull first; ties are broken by the row's name, so
             that the same rows come again.
         limit: most crystals.
+        structure: ``generated``: the cells as they are there; ``relaxed``: those that a screening relaxed, where it
+            did. Each crystal says which it is.
 
     Raises:
         UsageError: no such table, or a limit below 1.
@@ -60,7 +84,28 @@ def choose_crystals(
     # The texts of the user are SQL on purpose; the catalog lets them read its tables and do nothing else.
     sql = f"SELECT {columns} FROM {SOURCES[table]} WHERE (\n{condition}\n) ORDER BY {order}\n, {name} LIMIT {limit}"  # noqa: S608
     with open_catalog(home) as catalog:
-        return _crystals(catalog.query(sql), name)
+        crystals = _crystals(catalog.query(sql), name)
+        if structure is Structure.GENERATED or not crystals:
+            return crystals
+        names = [crystal.origin[name] for crystal in crystals]
+        relaxed = {
+            row["source_id"]: row for row in catalog.query(RELAXED_SQL, {"table": table, "names": names}).to_pylist()
+        }
+    return [_relaxed(crystal, relaxed.get(crystal.origin[name])) for crystal in crystals]
+
+
+def _relaxed(crystal: Crystal, row: Mapping[str, Any] | None) -> Crystal:
+    """The crystal in its relaxed cell; as it is where there is none."""
+    if row is None:
+        return crystal
+    return replace(
+        crystal,
+        lattice=np.reshape(row["lattice"], (3, 3)),
+        frac_coords=np.reshape(row["frac_coords"], (-1, 3)),
+        atomic_numbers=atomic_number(row["species"]),
+        structure=Structure.RELAXED,
+        origin={**crystal.origin, **{key: row[key] for key in ("relaxation_id", "potential", "potential_version")}},
+    )
 
 
 def _crystals(rows: pa.Table, identifier: str) -> list[Crystal]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crystalforge.errors import DamagedFileError
+from crystalforge.validation.states import Structure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -31,6 +32,10 @@ class Crystal:
         atomic_numbers: (n_atoms,).
         space_group_number: that it was drawn in; None where it is not known.
         origin: where it comes from, as ``{"sample_id": …}``.
+        structure: which of its cells this is.
+        element: that it is the reference of; None for a compound.
+        is_molecule: alone in a box: one k-point, and a cell that must stay.
+        magnetic_moments: (n_atoms,) to start with (μB), where they are known; None leaves them to the engine.
     """
 
     crystal_id: str
@@ -40,6 +45,10 @@ class Crystal:
     atomic_numbers: NDArray[np.int64]
     space_group_number: int | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    structure: Structure = Structure.GENERATED
+    element: str | None = None
+    is_molecule: bool = False
+    magnetic_moments: tuple[float, ...] | None = None
 
     @property
     def n_atoms(self) -> int:
@@ -56,6 +65,10 @@ class Crystal:
             "frac_coords": self.frac_coords.tolist(),
             "atomic_numbers": self.atomic_numbers.tolist(),
             "origin": dict(self.origin),
+            "structure": self.structure.value,
+            "element": self.element,
+            "is_molecule": self.is_molecule,
+            "magnetic_moments": self.magnetic_moments and list(self.magnetic_moments),
         }
 
     @classmethod
@@ -84,6 +97,10 @@ class Crystal:
             atomic_numbers=numbers,
             space_group_number=values.get("space_group_number"),
             origin=dict(values.get("origin") or {}),
+            structure=Structure(values.get("structure", Structure.GENERATED)),
+            element=values.get("element"),
+            is_molecule=bool(values.get("is_molecule")),
+            magnetic_moments=tuple(values["magnetic_moments"]) if values.get("magnetic_moments") else None,
         )
 
     def to_atoms(self) -> Atoms:

@@ -33,7 +33,8 @@ SELECT a.*, a.energy_ev AS energy, c.crystal_id, c.recipe_hash, r.engine
 FROM attempts a JOIN calculations c USING (calculation_id) JOIN recipes r USING (recipe_hash) ORDER BY a.token
 """
 _VALIDATIONS_SQL = """
-SELECT c.*, r.name AS recipe, r.engine, a.attempt_id, a.energy_ev / a.n_atoms AS energy_per_atom, a.wall_s, a.cpu_s
+SELECT c.*, r.name AS recipe, r.engine, a.attempt_id, a.energy_ev / a.n_atoms AS energy_per_atom, a.n_atoms, a.wall_s,
+  a.cpu_s
 FROM calculations c JOIN recipes r USING (recipe_hash)
 LEFT JOIN attempts a ON a.calculation_id = c.calculation_id AND a.state = 'accepted'
 ORDER BY c.calculation_id

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from crystalforge.errors import DamagedFileError, SchemaVersionError, StorageError
 from crystalforge.files import exclusive
-from crystalforge.validation.ledger_tables import LEDGER_VERSION, TABLES_SQL
+from crystalforge.validation.ledger_tables import LEDGER_VERSION, MIGRATIONS, TABLES_SQL
 from crystalforge.validation.states import CalculationState, sources_of
 
 LEDGER_FILE = "ledger.sqlite"
@@ -59,6 +59,10 @@ class Ledger:
                 for statement in TABLES_SQL.split(";\n"):
                     if statement.strip():
                         connection.execute(statement)
+            for earlier in range(version or LEDGER_VERSION, LEDGER_VERSION):
+                for statement in MIGRATIONS[earlier]:
+                    connection.execute(statement)
+            if version < LEDGER_VERSION:
                 connection.execute(f"PRAGMA user_version = {LEDGER_VERSION}")
             elif version > LEDGER_VERSION:
                 raise SchemaVersionError(

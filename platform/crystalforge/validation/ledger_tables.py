@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crystalforge.validation.states import AttemptState, CalculationState
 
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 
 
 def _one_of(states: type[CalculationState] | type[AttemptState]) -> str:
@@ -39,6 +39,10 @@ CREATE TABLE calculations (
     hull_reference TEXT,
     enqueued_at REAL NOT NULL,
     changed_at REAL NOT NULL,
+    structure TEXT NOT NULL DEFAULT 'generated', -- which cell of the crystal is computed
+    element TEXT,                             -- that it is the reference of
+    missing_elements TEXT,                    -- why it has no formation energy, or no energy above hull
+    systems_without_reference TEXT,           -- where the hull may be too high
     UNIQUE (crystal_id, recipe_hash)
 ) STRICT;
 
@@ -74,3 +78,13 @@ CREATE UNIQUE INDEX one_result ON attempts (calculation_id) WHERE state = '{Atte
 CREATE INDEX attempts_in_flight ON attempts (state)
     WHERE state IN ('{AttemptState.INTENDED}', '{AttemptState.RUNNING}');
 """
+
+MIGRATIONS = {
+    1: (
+        "ALTER TABLE calculations ADD COLUMN structure TEXT NOT NULL DEFAULT 'generated'",
+        "ALTER TABLE calculations ADD COLUMN element TEXT",
+        "ALTER TABLE calculations ADD COLUMN missing_elements TEXT",
+        "ALTER TABLE calculations ADD COLUMN systems_without_reference TEXT",
+    ),
+}
+"""From each earlier version to the next."""

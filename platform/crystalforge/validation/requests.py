@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from crystalforge.crystals.elements import symbols
 from crystalforge.errors import UsageError
 from crystalforge.validation.crystal import Crystal
+from crystalforge.validation.elements import element_crystal
 from crystalforge.validation.engines import find_engine
+from crystalforge.validation.engines.contract import Engine
 from crystalforge.validation.ledger import Ledger, move
 from crystalforge.validation.recipe import CalculationRecipe
 from crystalforge.validation.states import CalculationState
@@ -26,6 +30,10 @@ class Enqueued:
     """In the ledger already, by the same recipe: left as they are."""
     refused: tuple[str, ...]
     """Why the engine cannot compute some, with their formulas."""
+    elements: int = 0
+    """References of elements that were added besides."""
+    elements_without_reference: tuple[str, ...] = ()
+    """Crystals of these get no formation energy."""
 
 
 def enqueue(
@@ -33,41 +41,69 @@ def enqueue(
 ) -> Enqueued:
     """Put crystals into the ledger, once for each recipe; the earlier come first among those of equal priority.
 
+    Before them come the references of their elements by the same recipe, which their formation energies need; each is
+    computed once, for all crystals.
+
     Raises:
         RecipeError: the recipe names no engine that there is.
     """
     engine = find_engine(recipe.engine)
-    now, added, known, refused = time.time(), 0, 0, []
+    refusals = [(crystal, engine.refusal(crystal, recipe)) for crystal in crystals]
+    suitable = [crystal for crystal, why in refusals if why is None]
+    elements, without = _references(engine, recipe, suitable)
     with ledger.transaction() as connection:
         connection.execute(
             "INSERT INTO recipes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
             "content = excluded.content",
             (recipe.recipe_hash, recipe.name, recipe.engine, recipe.model_dump_json()),
         )
-        for crystal in crystals:
-            if why := engine.refusal(crystal, recipe):
-                refused.append(f"{crystal.formula}: {why}")
-                continue
-            inserted = connection.execute(
-                "INSERT INTO calculations (crystal_id, recipe_hash, state, priority, formula, space_group_number, "
-                "crystal, ready_at, enqueued_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT DO NOTHING",
-                (
-                    crystal.crystal_id,
-                    recipe.recipe_hash,
-                    CalculationState.READY,
-                    priority,
-                    crystal.formula,
-                    crystal.space_group_number,
-                    json.dumps(crystal.to_json(), allow_nan=False),
-                    now,
-                    now,
-                    now,
-                ),
-            )
-            added += inserted.rowcount
-            known += 1 - inserted.rowcount
-    return Enqueued(recipe.recipe_hash, added, known, tuple(refused))
+        new_elements = sum(_insert(connection, crystal, recipe, priority) for crystal in elements)
+        added = sum(_insert(connection, crystal, recipe, priority) for crystal in suitable)
+    return Enqueued(
+        recipe_hash=recipe.recipe_hash,
+        added=added,
+        known=len(suitable) - added,
+        refused=tuple(f"{crystal.formula}: {why}" for crystal, why in refusals if why),
+        elements=new_elements,
+        elements_without_reference=tuple(without),
+    )
+
+
+def _references(
+    engine: Engine, recipe: CalculationRecipe, crystals: Sequence[Crystal]
+) -> tuple[list[Crystal], list[str]]:
+    """References of all elements of some crystals, and the elements that have none."""
+    if not engine.counts_from_elements:
+        return [], []
+    wanted = sorted({symbol for crystal in crystals for symbol in symbols(crystal.atomic_numbers).tolist()})
+    found = {symbol: element_crystal(symbol) for symbol in wanted}
+    there = [crystal for crystal in found.values() if crystal and engine.refusal(crystal, recipe) is None]
+    return there, sorted(set(wanted) - {crystal.element for crystal in there})
+
+
+def _insert(connection: sqlite3.Connection, crystal: Crystal, recipe: CalculationRecipe, priority: float) -> int:
+    """1 if it is new, else 0."""
+    now = time.time()
+    values = {
+        "crystal_id": crystal.crystal_id,
+        "recipe_hash": recipe.recipe_hash,
+        "state": CalculationState.READY,
+        "priority": priority,
+        "formula": crystal.formula,
+        "space_group_number": crystal.space_group_number,
+        "crystal": json.dumps(crystal.to_json(), allow_nan=False),
+        "structure": crystal.structure,
+        "element": crystal.element,
+        "ready_at": now,
+        "enqueued_at": now,
+        "changed_at": now,
+    }
+    inserted = connection.execute(
+        f"INSERT INTO calculations ({', '.join(values)}) "  # noqa: S608 (names of ours)
+        f"VALUES ({', '.join('?' * len(values))}) ON CONFLICT DO NOTHING",
+        tuple(values.values()),
+    )
+    return inserted.rowcount
 
 
 class Request(StrEnum):
@@ -131,45 +167,3 @@ def change(ledger: Ledger, request: Request, calculation_ids: Sequence[int]) -> 
                 [(time.time(), number) for number in changed],
             )
     return changed, left
-
-
-def record_stability(
-    ledger: Ledger,
-    calculation_id: int,
-    *,
-    formation_energy_per_atom: float,
-    energy_above_hull: float | None,
-    hull_reference: str,
-    limit: float = 0.1,
-) -> CalculationState:
-    """Note how stable a computed crystal is; beyond the limit it is ``unstable``.
-
-    Args:
-        ledger: the ledger.
-        calculation_id: one that has its result.
-        formation_energy_per_atom: (eV/atom), by elemental references of the same recipe.
-        energy_above_hull: (eV/atom); None where the hull lacks something.
-        hull_reference: name of the reference and correction.
-        limit: highest energy above hull of a ``validated`` crystal (eV/atom).
-
-    Returns:
-        its state after it.
-
-    Raises:
-        UsageError: it has no result.
-    """
-    stable = energy_above_hull is None or energy_above_hull <= limit
-    target = CalculationState.VALIDATED if stable else CalculationState.UNSTABLE
-    with ledger.transaction() as connection:
-        row = connection.execute(
-            "SELECT state FROM calculations WHERE calculation_id = ?", (calculation_id,)
-        ).fetchone()
-        if row is None or row["state"] not in (CalculationState.VALIDATED, CalculationState.UNSTABLE):
-            raise UsageError(f"Calculation {calculation_id} has no result: expected one that is validated or unstable.")
-        move(connection, calculation_id, target)
-        connection.execute(
-            "UPDATE calculations SET formation_energy_per_atom = ?, energy_above_hull = ?, hull_reference = ? "
-            "WHERE calculation_id = ?",
-            (formation_energy_per_atom, energy_above_hull, hull_reference, calculation_id),
-        )
-    return target

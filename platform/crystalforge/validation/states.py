@@ -70,6 +70,17 @@ class AttemptState(StrEnum):
     """Another was begun in its place, or its calculation was cancelled; its result, if any, is evidence only."""
 
 
+class Structure(StrEnum):
+    """Which cell of a crystal is computed."""
+
+    GENERATED = "generated"
+    """As it was drawn, or as a dataset tabulates it."""
+    RELAXED = "relaxed"
+    """As a screening relaxed it."""
+    REFERENCE = "reference"
+    """Of an element, from a table."""
+
+
 class ErrorClass(StrEnum):
     """Why an attempt gave no result; ``retries.RULES`` says what follows on each."""
 

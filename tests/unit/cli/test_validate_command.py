@@ -3,9 +3,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
 from small_queue import work_off
+from small_screening import CELL, add_screening
 from typer.testing import CliRunner
 
 from crystalforge.catalog.query import open_catalog
@@ -14,6 +17,7 @@ from crystalforge.home import Home
 from crystalforge.validation.choosing import choose_crystals
 from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.ledger import Ledger
+from crystalforge.validation.states import Structure
 
 
 @pytest.fixture
@@ -120,3 +124,38 @@ def test_the_default_leaves_known_crystals_out(home: Home) -> None:
     )
     assert {c.crystal_id for c in everything} - {c.crystal_id for c in new} == {row["crystal_id"] for row in known}
     assert len(everything) == len(_sql(home, "SELECT 1 FROM candidates"))
+
+
+def test_the_relaxed_cell_is_taken_where_a_screening_has_one_and_said(home: Home, validate) -> None:
+    """Of two relaxations of a crystal, the one nearer to the hull; one that did not converge is none."""
+    rows = _sql(home, "SELECT sample_id AS source_id, crystal_id FROM candidates ORDER BY sample_id LIMIT 3")
+    low, high = {"energy_above_hull": 0.1}, {"energy_above_hull": 0.2}
+    wide = {"lattice": [5.0, 0, 0, 0, 5.0, 0, 0, 0, 5.0]}
+    add_screening(home, "a", [rows[0] | high | wide, rows[1] | low | {"status": "step_limit"}])
+    add_screening(home, "b", [rows[0] | low])
+    chosen = choose_crystals(home, where="true", limit=100, structure=Structure.RELAXED)
+    found = {crystal.origin["sample_id"]: crystal for crystal in chosen}
+    relaxed = found.pop(rows[0]["source_id"])
+    assert relaxed.structure is Structure.RELAXED
+    assert relaxed.origin["relaxation_id"] == "b-0"
+    assert relaxed.lattice.ravel().tolist() == CELL["lattice"]
+    assert relaxed.to_atoms().get_chemical_symbols() == CELL["species"]
+    assert {crystal.structure for crystal in found.values()} == {Structure.GENERATED}
+    assert validate("enqueue", "--recipe", "stand-in", "--where", "true").exit_code == 0
+    states = _sql(home, "SELECT structure, count(*) AS n FROM validations GROUP BY ALL ORDER BY ALL")
+    assert {row["structure"]: row["n"] for row in states} == {"generated": len(found), "relaxed": 1}
+    as_drawn = choose_crystals(home, where="true", limit=100)
+    assert {crystal.structure for crystal in as_drawn} == {Structure.GENERATED}
+
+
+def test_judge_puts_computed_crystals_on_the_hull_of_a_reference(home: Home, validate) -> None:
+    assert validate("enqueue", "--recipe", "stand-in", "--from", "materials").exit_code == 0
+    with Ledger(home.validations) as ledger:
+        work_off(ledger)
+    reference = home.path / "reference.parquet"
+    pq.write_table(pa.table({"formula": ["LiAl"], "formation_energy_per_atom": [-0.2]}), reference)
+    judged = json.loads(validate("judge", "--json", "--reference", str(reference)).stdout)
+    assert judged["changed"] == 0, "the stand-in's energies are never judged"
+    assert judged["reference"].startswith("reference-")
+    assert {row["formation_energy_per_atom"] for row in judged["calculations"]} == {None}
+    assert "expected a Parquet file of formation energies" in validate("judge", "--reference", "none.parquet").stderr

@@ -14,7 +14,7 @@ from crystalforge.validation.attempt import run_attempt
 from crystalforge.validation.claims import claim, give_up_waiting, in_flight, note_running, record
 from crystalforge.validation.export import export_ledger, exported
 from crystalforge.validation.ledger import LEDGER_FILE, Ledger
-from crystalforge.validation.requests import Request, change, enqueue, record_stability
+from crystalforge.validation.requests import Request, change, enqueue
 from crystalforge.validation.states import AttemptState, CalculationState, ErrorClass
 
 S = CalculationState
@@ -134,22 +134,6 @@ def test_pause_cancel_retry_as_far_as_the_states_allow(tmp_path: Path) -> None:
             change(ledger, Request.CANCEL, [77])
 
 
-def test_stability_moves_between_validated_and_unstable(tmp_path: Path) -> None:
-    with Ledger(tmp_path) as ledger:
-        enqueue(ledger, crystals(2), stand_in_recipe())
-        with pytest.raises(UsageError, match="has no result"):
-            record_stability(
-                ledger, 1, formation_energy_per_atom=-1.0, energy_above_hull=0.0, hull_reference="none/none"
-            )
-        work_off(ledger)
-        for energy, state in ((0.3, S.UNSTABLE), (0.05, S.VALIDATED), (None, S.VALIDATED)):
-            found = record_stability(
-                ledger, 1, formation_energy_per_atom=-1.0, energy_above_hull=energy, hull_reference="none/none"
-            )
-            assert found is state
-            assert states(ledger)["X0"] == state
-
-
 def test_one_owner_and_the_second_learns_who(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from crystalforge.validation.ledger import Ledger\n"
@@ -186,7 +170,7 @@ def test_the_export_is_what_the_ledger_says(tmp_path: Path) -> None:
         export_ledger(ledger)
         record_of = exported(tmp_path)["tables"]
         assert {name: record_of[name]["rows"] for name in record_of} == {"attempts": 3, "validations": 3}
-        assert record_of["validations"]["schema"] == "validations/1"
+        assert record_of["validations"]["schema"] == "validations/2"
         before = (tmp_path / record_of["attempts"]["file"]).read_bytes()
         export_ledger(ledger)
         assert (tmp_path / exported(tmp_path)["tables"]["attempts"]["file"]).read_bytes() == before

@@ -114,6 +114,8 @@ class Engine(ABC):
     name: ClassVar[str]
     description: ClassVar[str]
     """One line, for the user."""
+    counts_from_elements: ClassVar[bool] = True
+    """Whether its energies mean something against those of the elements."""
 
     def missing(self) -> str | None:
         """Why it cannot run on this machine, with the repair; None if it can."""

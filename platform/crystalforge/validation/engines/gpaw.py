@@ -75,6 +75,8 @@ class Gpaw(Engine):
             f"a relaxation needs cutoff_ev of at least {LEAST_RELAXATION_CUTOFF_EV:g}, for its stress": physics.task
             == "relax"
             and (physics.cutoff_ev or 0) < LEAST_RELAXATION_CUTOFF_EV,
+            f"{crystal.formula} is magnetic, and the recipe has no spin": bool(crystal.magnetic_moments)
+            and physics.spin == "none",
             f"GPAW has no options, got {', '.join(recipe.options)}": bool(recipe.options),
         }
         return next((fault for fault, holds in faults.items() if holds), None)
@@ -93,9 +95,10 @@ class Gpaw(Engine):
                 "atomic_numbers": crystal.atomic_numbers.tolist(),
                 "magnetic_moments": starting_moments(crystal, physics.spin),
                 "relax": physics.task == "relax",
+                "relax_cell": not crystal.is_molecule,
                 "functional": physics.functional,
                 "cutoff_ev": physics.cutoff_ev,
-                "kpoints": kpoint_grid(crystal, physics.kpoint_density),
+                "kpoints": [1, 1, 1] if crystal.is_molecule else kpoint_grid(crystal, physics.kpoint_density),
                 "smearing_ev": physics.smearing_ev,
                 "force_tolerance": physics.force_tolerance,
                 "max_steps": int(physics.max_steps * job.corrections.get("more_steps", 1.0)),
@@ -144,6 +147,8 @@ def kpoint_grid(crystal: Crystal, density: float) -> list[int]:
 
 def starting_moments(crystal: Crystal, spin: str) -> list[float] | None:
     """Magnetic moment (μB) that each atom starts with; None: without spin."""
+    if crystal.magnetic_moments and spin != "none":
+        return list(crystal.magnetic_moments)
     names = symbols(crystal.atomic_numbers).tolist()
     if spin == "none" or (spin == "by-composition" and not set(names) & set(MAGNETIC)):
         return None

@@ -95,7 +95,7 @@ def _relax(atoms: Any, job: dict[str, Any]) -> tuple[int, bool]:
     from ase.constraints import UnitCellFilter
     from ase.optimize import BFGS
 
-    optimizer = BFGS(UnitCellFilter(atoms), logfile="relaxation.txt")
+    optimizer = BFGS(UnitCellFilter(atoms) if job["relax_cell"] else atoms, logfile="relaxation.txt")
     converged = optimizer.run(fmax=job["force_tolerance"], steps=job["max_steps"])
     return optimizer.get_number_of_steps(), converged
 

@@ -35,6 +35,7 @@ class StandIn(Engine):
 
     name: ClassVar[str] = "stand-in"
     description: ClassVar[str] = "NOT a calculation: replays, fails, hangs or ends early, to try the queue itself"
+    counts_from_elements: ClassVar[bool] = False
 
     def refusal(self, crystal: Crystal, recipe: CalculationRecipe) -> str | None:
         """Unknown options and behaviours."""
