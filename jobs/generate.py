@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
-import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from crystalforge.catalog.shards import ShardManifest
-from crystalforge.errors import DamagedFileError, GenerationError, ModelNotFoundError, StorageError, UsageError
+from crystalforge.errors import GenerationError, ModelNotFoundError
 from crystalforge.files import (
     TEMPORARY_SUFFIX,
     exclusive,
-    read_record,
+    path_within,
     sha256_of_file,
     storage_errors,
     utc_now,
     write_json,
 )
-from crystalforge.gan.request import NOTHING_ASKED, Capacity, Request
-from crystalforge.generation.plan import Balance, GenerationPlan, Shard, check_count, share_out
+from crystalforge.generation.plan import GenerationPlan, Shard
+from crystalforge.generation.quarantine import QUARANTINE_RECORD, read_quarantine, write_quarantine
 from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.integrity.remaking import installed_versions
-from crystalforge.jobs.requests import capacities, refuse_too_many
+from crystalforge.jobs.generation_plans import load_plan, plan_generation
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker
-from crystalforge.jobs.trained_models import TrainedModels, find_models
+from crystalforge.jobs.trained_models import find_models
 
 logger = logging.getLogger(__name__)
 
-UNLIMITED = Capacity(share=1.0, n_compositions=sys.maxsize)
-"""Of a model of which nothing is asked."""
-PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != "request")
-"""What every plan's record has; a plan without request asks for nothing."""
-
-QUARANTINE = "quarantine.json"
-"""Shards that the last command could not make, by file, with the reason; gone when all are made."""
+__all__ = ["Draw", "GenerationSummary", "draw_here", "draw_on_ray", "generate", "load_plan", "plan_generation"]
 
 
 @dataclass(frozen=True)
@@ -56,75 +48,6 @@ class GenerationSummary:
     shards_kept: int
     """By earlier ones."""
     seconds: float
-
-
-def plan_generation(
-    models: TrainedModels,
-    count: int,
-    *,
-    seed: int,
-    balance: Balance = Balance.TRAINING,
-    space_groups: Sequence[int] | None = None,
-    shard_size: int,
-    min_contact_ratio: float,
-    request: Request = NOTHING_ASKED,
-    say: Callable[[str], None] = logger.info,
-) -> GenerationPlan:
-    """Share the count among the space groups and fix everything that decides the bytes.
-
-    With a request, a group's weight is multiplied by the share of its distribution that meets it: the samples are
-    those that a generation without the request would leave after filtering, only that none is drawn in vain.
-
-    Raises:
-        UsageError: the count is not positive, or no group, or none that was named, can give what is requested.
-        ModelNotFoundError: a space group has no model.
-    """
-    check_count(count)
-    if not (math.isfinite(min_contact_ratio) and min_contact_ratio >= 0):
-        raise UsageError(f"--min-contact-ratio must be a number from 0, got {min_contact_ratio}.")
-    wanted = models.choose(space_groups)
-    weights: dict[int, float] = {
-        number: models.counts[number] if balance is Balance.TRAINING else 1 for number in wanted
-    }
-    if not request.is_empty:
-        found = capacities(models, wanted, request, by_name=space_groups is not None, say=say)
-        by_share = balance is Balance.TRAINING
-        weights = {number: weights[number] * (found[number].share if by_share else 1) for number in found}
-    counts = share_out(count, weights)
-    if request.distinct:
-        refuse_too_many(counts, found)
-    return GenerationPlan(
-        training_id=models.training_id,
-        dataset_id=models.dataset_id,
-        seed=seed,
-        count=count,
-        counts=counts,
-        models={number: models.checksum(number) for number in counts},
-        shard_size=shard_size,
-        min_contact_ratio=min_contact_ratio,
-        request=request,
-    )
-
-
-def load_plan(home: Home, generation_id: str) -> GenerationPlan:
-    """The plan of an earlier generation, to continue it.
-
-    Raises:
-        GenerationError: there is none of that name.
-    """
-    known = {record.parent.name: record for record in sorted(home.generations.glob(f"*/{GENERATION_RECORD}"))}
-    if generation_id not in known:
-        raise GenerationError(
-            f"No generation '{generation_id}' in {home.generations}: it has {', '.join(known) or 'none'}."
-        )
-    path = known[generation_id]
-    plan = GenerationPlan.from_json(read_record(path, PLANNED))
-    if plan.generation_id != generation_id:
-        raise DamagedFileError(
-            f"{path} is damaged: expected the plan of generation {generation_id}, got that of {plan.generation_id}. "
-            "Restore it, or plan the generation anew."
-        )
-    return plan
 
 
 class Draw(Protocol):
@@ -186,7 +109,7 @@ def generate(
         GenerationError: a shard could not be made, or was made again with other bytes; all others are made.
     """
     started = time.time()
-    folder = home.generations / plan.generation_id
+    folder = path_within(home.generations, plan.generation_id, source=home.generations)
     with exclusive(folder, f"The generation {plan.generation_id}"):
         if not (folder / GENERATION_RECORD).is_file():
             write_json(
@@ -217,7 +140,7 @@ def generate(
                 if progress:
                     progress(rows, plan.count, accepted)
             _sweep(folder)
-        _set_aside(folder, plan, failed)
+        _set_aside(folder, plan, shards.keys() - lines.keys(), failed)
         _refuse_other_bytes(plan, other)
     return GenerationSummary(
         generation_id=plan.generation_id,
@@ -238,25 +161,20 @@ def _sweep(folder: Path) -> None:
     shutil.rmtree(folder / ATTEMPTS_FOLDER, ignore_errors=True)
 
 
-def _set_aside(folder: Path, plan: GenerationPlan, failed: dict[str, str]) -> None:
-    """Note which shards could not be made, and why.
+def _set_aside(folder: Path, plan: GenerationPlan, missing: Collection[str], failed: dict[str, str]) -> None:
+    """Note which shards could not be made, and why; an earlier note stays as long as its shard is missing.
 
     Raises:
-        GenerationError: there are some.
+        GenerationError: this command failed to make some.
     """
-    path = folder / QUARANTINE
+    earlier = {name: reason for name, reason in read_quarantine(folder).items() if name in missing}
+    write_quarantine(folder, earlier | failed)
     if not failed:
-        with storage_errors(path):
-            path.unlink(missing_ok=True)
         return
-    try:
-        write_json(path, failed)
-    except StorageError as error:  # the disk may be why they failed: the reasons below matter more
-        logger.warning("event=quarantine_not_written error=%r", str(error))
     name, reason = next(iter(failed.items()))
     raise GenerationError(
         f"{len(failed)} shards of generation {plan.generation_id} failed, the first of them {name}: {reason} "
-        f"All reasons are in {path}. All others are kept; the same command tries these again."
+        f"All reasons are in {folder / QUARANTINE_RECORD}. All others are kept; the same command tries these again."
     )
 
 

@@ -95,6 +95,7 @@ def find_models(home: Home, training_id: str | None = None, *, recipe: str | Non
 
 
 def _read(folder: Path) -> TrainedModels:
+    path_within(folder.parent, folder.name, source=folder.parent)
     record = read_training_record(folder)
     counts = {number: record["counts"][str(number)] for number in record["space_groups"]}
     records = {}

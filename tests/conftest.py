@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from small_generation import add_small_generation
 from small_training import GROUPS, small_recipe
 
 from crystalforge.dataset import build_dataset, find_dataset
+from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 from crystalforge.jobs.train_all import TrainingSummary, train_all
 
@@ -72,6 +74,19 @@ def bundled_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def bundled_materials(bundled_home: Home) -> pa.Table:
     """The bundled crystals, schema ``materials``."""
     return find_dataset(bundled_home).materials()
+
+
+@pytest.fixture(scope="session")
+def drawn(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, GenerationPlan]:
+    """A home with a training whose networks took no step, and a generation drawn by them. Tests only read it."""
+    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("drawn") / "home"))
+    return home, add_small_generation(home)
+
+
+@pytest.fixture
+def drawn_home(drawn: tuple[Home, GenerationPlan], tmp_path: Path) -> Home:
+    """A copy of that home that a test may change."""
+    return Home.locate(shutil.copytree(drawn[0].path, tmp_path / "home"))
 
 
 @pytest.fixture(scope="session")

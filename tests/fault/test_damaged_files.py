@@ -8,16 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_generation import add_small_generation
 
 from crystalforge.catalog.query import catalog_statements, open_catalog
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import sha256_of_file
 from crystalforge.generation.plan import GenerationPlan
+from crystalforge.generation.quarantine import QUARANTINE_RECORD, read_quarantine, write_quarantine
 from crystalforge.home import Home
 from crystalforge.integrity import Kind, verify_home
-from crystalforge.jobs.generate import Draw, draw_here, draw_on_ray
+from crystalforge.jobs.generate import Draw, draw_here, draw_on_ray, generate
 from crystalforge.jobs.repair import repair_home
 
 N_FLIPS = 400
@@ -26,25 +26,11 @@ N_LINE_FLIPS = 150
 
 
 @pytest.fixture(scope="module")
-def made(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, GenerationPlan]:
-    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("damaged") / "home"))
-    plan = add_small_generation(home)
-    assert verify_home(home, remake=1).findings == []
-    return home, plan
-
-
-@pytest.fixture(scope="module")
-def light(made: tuple[Home, GenerationPlan], tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, GenerationPlan]:
+def light(drawn: tuple[Home, GenerationPlan], tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, GenerationPlan]:
     """A copy without the models, which are ten times as large as all else; tests leave it as it was."""
     ignore = shutil.ignore_patterns("trainings")
-    folder = shutil.copytree(made[0].path, tmp_path_factory.mktemp("light") / "home", ignore=ignore)
-    return Home.locate(folder), made[1]
-
-
-@pytest.fixture
-def damaged_home(made: tuple[Home, GenerationPlan], tmp_path: Path) -> Home:
-    """A copy that the test may damage."""
-    return Home.locate(shutil.copytree(made[0].path, tmp_path / "home"))
+    folder = shutil.copytree(drawn[0].path, tmp_path_factory.mktemp("light") / "home", ignore=ignore)
+    return Home.locate(folder), drawn[1]
 
 
 def shards_of(home: Home, plan: GenerationPlan) -> list[Path]:
@@ -94,21 +80,23 @@ def test_every_truncation_is_found(light: tuple[Home, GenerationPlan]) -> None:
     assert verify_home(home, remake=0).findings == []
 
 
-def test_swapped_shards_are_found(damaged_home: Home, made: tuple[Home, GenerationPlan]) -> None:
-    first, second, *_ = shards_of(damaged_home, made[1])
+def test_swapped_shards_are_found(drawn_home: Home, drawn: tuple[Home, GenerationPlan]) -> None:
+    first, second, *_ = shards_of(drawn_home, drawn[1])
     aside = first.rename(first.with_name("aside"))
     second.rename(first)
     aside.rename(second)
-    assert_found_and_not_read(damaged_home, first, second)
+    assert_found_and_not_read(drawn_home, first, second)
 
 
 def test_sql_refuses_a_damaged_shard_and_says_how_to_repair_it(
-    damaged_home: Home, made: tuple[Home, GenerationPlan]
+    drawn_home: Home, drawn: tuple[Home, GenerationPlan]
 ) -> None:
-    path = shards_of(damaged_home, made[1])[0]
+    path = shards_of(drawn_home, drawn[1])[0]
     flip_bit(path, 8 * 1000)
-    with pytest.raises(DamagedFileError, match=rf"sha256 \w+… in the manifest, \w+… on disk .*{made[1].generation_id}"):
-        open_catalog(damaged_home)
+    with pytest.raises(
+        DamagedFileError, match=rf"sha256 \w+… in the manifest, \w+… on disk .*{drawn[1].generation_id}"
+    ):
+        open_catalog(drawn_home)
 
 
 def test_a_flipped_bit_of_the_manifest_is_found_or_changes_nothing(light: tuple[Home, GenerationPlan]) -> None:
@@ -167,28 +155,46 @@ def assert_repaired(home: Home, plan: GenerationPlan, damage: str, n_made: int, 
 
 
 @pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "manifest"])
-def test_a_repair_makes_the_same_bytes_again(
-    damaged_home: Home, made: tuple[Home, GenerationPlan], damage: str
-) -> None:
-    assert_repaired(damaged_home, made[1], damage, 1, draw_here)
+def test_a_repair_makes_the_same_bytes_again(drawn_home: Home, drawn: tuple[Home, GenerationPlan], damage: str) -> None:
+    assert_repaired(drawn_home, drawn[1], damage, 1, draw_here)
 
 
 @pytest.mark.ray
 def test_a_damaged_manifest_is_repaired_on_ray(
-    damaged_home: Home, made: tuple[Home, GenerationPlan], ray_session: None
+    drawn_home: Home, drawn: tuple[Home, GenerationPlan], ray_session: None
 ) -> None:
-    assert_repaired(damaged_home, made[1], "manifest", 2, draw_on_ray)
+    assert_repaired(drawn_home, drawn[1], "manifest", 2, draw_on_ray)
 
 
-def test_a_repair_does_not_take_other_bytes(damaged_home: Home, made: tuple[Home, GenerationPlan]) -> None:
+def test_a_repair_does_not_take_other_bytes(drawn_home: Home, drawn: tuple[Home, GenerationPlan]) -> None:
     """The manifest's checksum and the file both changed: what the seed gives is neither."""
-    plan = made[1]
-    path = shards_of(damaged_home, plan)[0]
-    manifest = ShardManifest(damaged_home.generations / plan.generation_id)
+    plan = drawn[1]
+    path = shards_of(drawn_home, plan)[0]
+    manifest = ShardManifest(drawn_home.generations / plan.generation_id)
     lines = [line | ({"sha256": "0" * 64} if path.match(line["file"]) else {}) for line in manifest.records()]
     manifest.rewrite(lines)
     truncate(path)
-    summary = repair_home(damaged_home, verify_home(damaged_home, remake=0), draw=draw_here)
+    summary = repair_home(drawn_home, verify_home(drawn_home, remake=0), draw=draw_here)
     assert "were made again with other bytes" in summary.failed[plan.generation_id]
-    problems = verify_home(damaged_home, remake=0).problems
+    problems = verify_home(drawn_home, remake=0).problems
     assert [finding.kind for finding in problems] == [Kind.DAMAGED], "still refused"
+
+
+def test_a_repair_keeps_the_reasons_of_other_shards(drawn_home: Home, drawn: tuple[Home, GenerationPlan]) -> None:
+    """Shards that were set aside and are still missing keep their reason; drawn at last, they have none."""
+    plan = drawn[1]
+    folder = drawn_home.generations / plan.generation_id
+    damaged, lost, *_ = shards_of(drawn_home, plan)
+    name = lost.relative_to(folder).as_posix()
+    manifest = ShardManifest(folder)
+    manifest.rewrite(line for line in manifest.records() if line["file"] != name)
+    lost.unlink()
+    write_quarantine(folder, {name: "its worker died.", damaged.relative_to(folder).as_posix(): "it took too long."})
+    truncate(damaged)
+    assert repair_home(drawn_home, verify_home(drawn_home, remake=0), draw=draw_here).shards == 1
+    assert read_quarantine(folder) == {name: "its worker died."}
+    (problem,) = verify_home(drawn_home, remake=0).problems
+    assert (problem.kind, "its worker died." in problem.message) == (Kind.UNFINISHED, True)
+    generate(drawn_home, plan, draw=draw_here)
+    assert not (folder / QUARANTINE_RECORD).exists()
+    assert verify_home(drawn_home, remake=0).findings == []

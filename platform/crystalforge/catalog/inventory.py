@@ -214,11 +214,12 @@ def _generation_status(generation: Generation) -> GenerationStatus:
 
 
 def _committed(parent: Path, name: str) -> list[tuple[Path, dict[str, Any]]]:
-    """Folders that hold the committing file, with its content, by time of creation."""
+    """Folders that hold the committing file, with its content, by time of creation; a link to one is refused."""
     found = []
     for folder in _folders(parent):
         path = folder / name
         if path.is_file():
+            path_within(parent, folder.name, source=parent)
             content = read_json(path)
             if not isinstance(content, dict):
                 raise DamagedFileError(f"{path} is damaged: expected a JSON object, got {type(content).__name__}.")

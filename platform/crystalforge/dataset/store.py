@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from crystalforge.dataset.manifest import DatasetManifest, read_manifest
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError
-from crystalforge.files import check_sha256
+from crystalforge.files import check_sha256, path_within
 from crystalforge.home import DATASET_RECORD, MATERIALS_FILE, Home
 from crystalforge.schemas import MATERIALS
 from crystalforge.table_files import read_table
@@ -86,7 +86,7 @@ def find_dataset(home: Home, name_or_id: str | None = None) -> Dataset:
 
     Raises:
         DatasetNotFoundError: none fits; the message lists what exists.
-        DamagedFileError: its materials are not what the manifest says.
+        DamagedFileError: its materials are not what the manifest says, or a link leads to another place.
     """
     manifests = list_datasets(home)
     fitting = [m for m in manifests if name_or_id in (None, m.dataset_id, m.name)]
@@ -99,6 +99,6 @@ def find_dataset(home: Home, name_or_id: str | None = None) -> Dataset:
             "Build one with `platform dataset build bundled`."
         )
     manifest = fitting[0]
-    folder = home.datasets / manifest.dataset_id
-    check_sha256(folder / MATERIALS_FILE, manifest.checksum, REPAIR)
+    folder = path_within(home.datasets, manifest.dataset_id, source=home.datasets)
+    check_sha256(path_within(folder, MATERIALS_FILE, source=folder), manifest.checksum, REPAIR)
     return Dataset(folder, manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -144,3 +144,7 @@ def share_out(count: int, weights: Mapping[int, float]) -> dict[int, int]:
     for number in by_remainder[: count - sum(counts.values())]:
         counts[number] += 1
     return {number: n for number, n in counts.items() if n}
+
+
+PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != "request")
+"""What the record of every plan has; one without a request asks for nothing."""

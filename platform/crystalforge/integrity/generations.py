@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import TEMPORARY_SUFFIX, held_by, path_within, read_record
-from crystalforge.generation.plan import GenerationPlan, Shard
+from crystalforge.files import held_by, path_within, read_record
+from crystalforge.generation.plan import PLANNED, GenerationPlan, Shard
+from crystalforge.generation.quarantine import read_quarantine
 from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.integrity.files import check_table
 from crystalforge.integrity.findings import Kind, Report
+from crystalforge.integrity.names import PlannedFiles, verify_named, verify_names
 from crystalforge.integrity.remaking import Remaker
 from crystalforge.integrity.samples import wrong_origins, wrong_states
 from crystalforge.schemas import SAMPLES
 
-PLANNED = tuple(field.name for field in fields(GenerationPlan) if field.name != "request")
 REPAIR = "`platform verify --repair` makes it again from its seed."
-QUARANTINE_RECORD = "quarantine.json"
-LARGEST_LIST = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,15 @@ def verify_generation(report: Report, home: Home, folder: Path, *, remake: int) 
         return
     report.counts["generations"] += 1
     sound = [shard for shard in committed.plan.shards() if _verify_shard(report, folder, committed, shard)]
-    _verify_names(report, folder, committed)
+    planned = PlannedFiles(
+        rows={shard.file: shard.n_samples for shard in committed.plan.shards()},
+        undone="samples were not drawn yet",
+        repair=REPAIR,
+        resume=f"platform generate --resume {committed.plan.generation_id}",
+    )
+    verify_named(report, folder, planned, committed.lines)
+    if not committed.holder:
+        verify_names(report, folder, planned, committed.lines, read_quarantine(folder))
     remaker = Remaker(report, home, committed.plan, committed.record)
     for shard in random.sample(sound, min(remake, len(sound))):
         remaker.compare(shard, committed.lines[shard.file])
@@ -84,7 +91,7 @@ def read_committed(report: Report, folder: Path) -> Committed | None:
 
 
 def _verify_shard(report: Report, folder: Path, committed: Committed, shard: Shard) -> bool:
-    """Whether a planned shard is sound; a shard that was never drawn is told of by ``_verify_names``."""
+    """Whether a planned shard is sound; a shard that was never drawn is told of by ``verify_names``."""
     line = committed.lines.get(shard.file)
     if line is None:
         return False
@@ -99,44 +106,3 @@ def _verify_shard(report: Report, folder: Path, committed: Committed, shard: Sha
         if wrong:
             report.add(kind, path, f"{'; '.join(wrong)}. {REPAIR}", shard.file)
     return not (origins or states)
-
-
-def _verify_names(report: Report, folder: Path, committed: Committed) -> None:
-    """Files against plan and manifest: nothing planned is absent, nothing else is named."""
-    planned = {shard.file: shard for shard in committed.plan.shards()}
-    for name in committed.lines.keys() - planned.keys():
-        found = f"The manifest names {name!r}: expected only planned shards. `platform verify --repair` takes it out."
-        report.add(Kind.UNPLANNED, folder / MANIFEST_NAME, found)
-    there = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if _is_data(path)}
-    if committed.holder:
-        return
-    for name in (planned.keys() & there.keys()) - committed.lines.keys():
-        found = f"No line of the manifest names it, so nobody reads it. {REPAIR}"
-        report.add(Kind.UNCOMMITTED, there[name], found, name)
-    absent = [name for name in planned if name not in committed.lines and name not in there]
-    if absent:
-        some = ", ".join(absent[:LARGEST_LIST]) + (", …" if len(absent) > LARGEST_LIST else "")
-        rows = sum(planned[name].n_samples for name in absent)
-        reasons = _set_aside(folder)
-        aside = f" {len(reasons)} were set aside, the first: {next(iter(reasons.values()))}" if reasons else ""
-        found = (
-            f"{rows} of {committed.plan.count} samples were not drawn yet, in {len(absent)} shards ({some}). "
-            f"Run `platform generate --resume {committed.plan.generation_id}`.{aside}"
-        )
-        report.add(Kind.UNFINISHED, folder, found)
-    for name in there.keys() - planned.keys():
-        report.add(Kind.UNUSED, there[name], "Nothing names this file, so nobody reads it. It can be removed.")
-
-
-def _set_aside(folder: Path) -> dict[str, str]:
-    """Shards that could not be made, with the reason."""
-    path = folder / QUARANTINE_RECORD
-    try:
-        reasons = read_record(path, ()) if path.is_file() else {}
-    except CrystalforgeError:  # the shards are told of as absent, with or without a reason
-        return {}
-    return {str(name): str(reason) for name, reason in reasons.items()}
-
-
-def _is_data(path: Path) -> bool:
-    return path.name.endswith((".parquet", TEMPORARY_SUFFIX)) and (path.is_file() or path.is_symlink())
