@@ -11,12 +11,13 @@ export CRYSTALFORGE_SHARED
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fault lint format bench install install-dev clean help
+.PHONY: demo test fault dft lint format bench install install-dev clean help
 
 help:
 	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
 	@echo "make test    set up, then all tests"
 	@echo "make fault   the fault tests with their long loops: kills, failing writes, lost nodes; long"
+	@echo "make dft     the long tests with GPAW, where it is installed: lattice constants of known crystals"
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make format  let ruff format the code"
 	@echo "make bench   all benchmarks, figures to docs/benchmarks.md; one alone: make bench BENCH=\"--only merging\""
@@ -56,6 +57,9 @@ test: $(VENV)/.installed-dev
 
 fault: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/fault -m "nightly or not nightly" --log-cli-level=INFO
+
+dft: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest tests/unit/validation/test_gpaw.py -m "nightly or not nightly" --log-cli-level=INFO
 
 # The package is spread over platform/, jobs/ and schemas/; mypy and the import contracts read it from one folder.
 LINT := build/lint
