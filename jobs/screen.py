@@ -9,7 +9,8 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from crystalforge.schemas.relaxations import RELAXATIONS
 from crystalforge.screening.plan import (
     DEFAULT_SHARD_SIZE,
     INPUTS_FILE,
+    PLANNED,
     SCREENING_RECORD,
     ScreeningPlan,
     ScreeningShard,
@@ -37,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 SPARE_TIME_S = 120.0
 """For loading and for a step that runs over, on top of the limits of a shard's crystals, before its worker is ended."""
-PLANNED = tuple(field.name for field in fields(ScreeningPlan))
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def plan_screening(
         model=str(model.resolve()) if model else None,
         limits=limits or RelaxationLimits(),
         shard_size=shard_size,
+        generation_id=str(inputs["generation_id"][0]) if "generation_id" in inputs.column_names else None,
     )
     folder = home.screenings / plan.screening_id
     if not (folder / SCREENING_RECORD).is_file():
@@ -125,14 +127,21 @@ def relax_here(folder: Path, plan: ScreeningPlan, missing: list[ScreeningShard])
         yield worker(asdict(shard))
 
 
-def relax_on_ray(folder: Path, plan: ScreeningPlan, missing: list[ScreeningShard]) -> Iterator[dict[str, Any]]:
+def relax_with(workers: int | None) -> Relax:
+    """The way to relax with so many workers: 1 works in this process, more on Ray; None takes every CPU."""
+    return relax_here if workers == 1 else partial(relax_on_ray, most_workers=workers)
+
+
+def relax_on_ray(
+    folder: Path, plan: ScreeningPlan, missing: list[ScreeningShard], *, most_workers: int | None = None
+) -> Iterator[dict[str, Any]]:
     """Relax on a pool of Ray's workers.
 
     Raises:
         ScreeningError: Ray itself gave up.
     """
     try:
-        yield from work_off(ScreeningWorker, (str(folder), plan.to_json()), missing)
+        yield from work_off(ScreeningWorker, (str(folder), plan.to_json()), missing, most_workers)
     except PoolLostError as error:
         raise ScreeningError(
             f"Ray gave up on screening {plan.screening_id}: {error} "
@@ -189,15 +198,30 @@ def screen(
             f"{len(failed)} shards of screening {plan.screening_id} failed, the first of them {name}: {reason} "
             "All others are kept; the same command tries these again."
         )
+    return summarise(home, plan, written=len(lines) - kept, kept=kept, seconds=time.time() - started)
+
+
+def summarise(
+    home: Home, plan: ScreeningPlan, *, written: int = 0, kept: int | None = None, seconds: float = 0.0
+) -> ScreeningSummary:
+    """What is committed of a screening, finished or not.
+
+    Args:
+        home: where the screening is kept.
+        plan: the screening.
+        written: shards that this command wrote.
+        kept: shards that were there; None for all that are.
+        seconds: that this command took.
+    """
     relaxations = read_relaxations(home, plan.screening_id)
     return ScreeningSummary(
         screening_id=plan.screening_id,
-        folder=folder,
+        folder=home.screenings / plan.screening_id,
         rows=relaxations.num_rows,
         by_status=dict(sorted(Counter(relaxations["status"].to_pylist()).items())),
-        shards_written=len(lines) - kept,
-        shards_kept=kept,
-        seconds=time.time() - started,
+        shards_written=written,
+        shards_kept=len(_relaxation_lines(home.screenings / plan.screening_id)) if kept is None else kept,
+        seconds=seconds,
     )
 
 
@@ -209,12 +233,16 @@ def read_relaxations(home: Home, screening_id: str) -> pa.Table:
     """
     folder = home.screenings / screening_id
     repair = f"Run `platform screen --resume {screening_id}` to relax its crystals again."
-    records = sorted(
-        (line for line in ShardManifest(folder).records() if line.get("schema", "").startswith("relaxations/")),
-        key=lambda line: str(line["file"]),
-    )
-    tables = [read_shard(folder, ShardRecord.from_line(line), RELAXATIONS, repair=repair) for line in records]
+    records = [ShardRecord.from_line(line) for line in _relaxation_lines(folder)]
+    tables = [read_shard(folder, record, RELAXATIONS, repair=repair) for record in records]
     return pa.concat_tables([RELAXATIONS.empty_table(), *tables]).unify_dictionaries()
+
+
+def _relaxation_lines(folder: Path) -> list[dict[str, Any]]:
+    lines = ShardManifest(folder).records()
+    return sorted(
+        (line for line in lines if line.get("schema", "").startswith("relaxations/")), key=lambda line: line["file"]
+    )
 
 
 def _is_whole(folder: Path, line: dict[str, Any]) -> bool:

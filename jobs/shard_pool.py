@@ -26,13 +26,16 @@ class PoolLostError(CrystalforgeError):
     """Ray itself gave up; its text is Ray's last line."""
 
 
-def work_off(worker: type, arguments: tuple[Any, ...], shards: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def work_off(
+    worker: type, arguments: tuple[Any, ...], shards: Sequence[Any], most_workers: int | None = None
+) -> Iterator[dict[str, Any]]:
     """A line for each shard as it ends, from a pool that has as many workers as the cluster has CPUs.
 
     Args:
         worker: called with a shard's fields, in a process of its own that keeps it.
         arguments: of its constructor.
         shards: dataclasses, at least one.
+        most_workers: fewer than there are CPUs; None for no such limit.
 
     Raises:
         PoolLostError: Ray gave up.
@@ -41,7 +44,7 @@ def work_off(worker: type, arguments: tuple[Any, ...], shards: Sequence[Any]) ->
     with connected():
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         cluster = ray.cluster_resources()
-        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(shards)))
+        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(shards), most_workers or len(shards)))
         rows = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=len(shards))
         lines = rows.map(
             worker,

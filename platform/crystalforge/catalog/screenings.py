@@ -9,12 +9,16 @@ import pyarrow as pa
 
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.catalog.verification import ExpectedFile
-from crystalforge.files import path_within
 from crystalforge.home import Home
+from crystalforge.schemas.discoveries import DISCOVERIES
 from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.schemas.versions import name_of
 
-SCREENING_TABLES: dict[str, pa.Schema] = {"relaxation_files": RELAXATIONS, "stability_files": STABILITIES}
+SCREENING_TABLES: dict[str, pa.Schema] = {
+    "relaxation_files": RELAXATIONS,
+    "stability_files": STABILITIES,
+    "discovery_files": DISCOVERIES,
+}
 """Name of the view over the files → schema."""
 
 
@@ -27,12 +31,10 @@ def committed_screenings(home: Home) -> dict[str, list[ExpectedFile]]:
     views = {name_of(schema): view for view, schema in SCREENING_TABLES.items()}
     found: dict[str, list[ExpectedFile]] = {view: [] for view in SCREENING_TABLES}
     for path in sorted(home.screenings.glob(f"*/{MANIFEST_NAME}")):
-        for line in ShardManifest(path.parent).records():
+        for file, line in ShardManifest(path.parent).files():
             schema = str(line.get("schema", ""))
             if view := views.get(schema.partition("/")[0]):
-                found[view].append(
-                    _expected(path.parent.name, path_within(path.parent, line["file"], source=path), line)
-                )
+                found[view].append(_expected(path.parent.name, file, line))
     return found
 
 

@@ -15,6 +15,7 @@ from crystalforge.schemas import MATERIALS, SAMPLES
 from crystalforge.schemas.attempts import ATTEMPTS, VALIDATIONS
 from crystalforge.schemas.calibrations import CALIBRATION_PAIRS, CALIBRATIONS
 from crystalforge.schemas.columns import STRING, column, table_schema
+from crystalforge.schemas.discoveries import DISCOVERIES, FUNNEL
 from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.schemas.versions import columns_of_version
 
@@ -52,6 +53,8 @@ TABLES = {
         CatalogTable("generations", "one row per generation", GENERATIONS),
         CatalogTable("relaxations", "every crystal that a screening relaxed, or why it did not", RELAXATIONS),
         CatalogTable("stabilities", "energy above hull of relaxed crystals, by reference", STABILITIES),
+        CatalogTable("discoveries", "every raw sample of a screening: stable, unique, novel or not", DISCOVERIES),
+        CatalogTable("funnel", "counts of each screening of raw samples, from drawn to stable and new", FUNNEL),
         CatalogTable("validations", "every crystal in the queue of calculations, by each recipe", VALIDATIONS),
         CatalogTable("attempts", "every attempt of the queue", ATTEMPTS),
         CatalogTable("calibration_pairs", "crystals that were both screened and computed", CALIBRATION_PAIRS),
@@ -65,6 +68,8 @@ VIEWS = (
     "materials",
     "relaxations",
     "stabilities",
+    "discoveries",
+    "funnel",
     "validations",
     "attempts",
     "calibration_pairs",

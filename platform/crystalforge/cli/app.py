@@ -23,6 +23,7 @@ from crystalforge.cli.schema import schema
 from crystalforge.cli.screen import screen
 from crystalforge.cli.show import show
 from crystalforge.cli.sql import sql
+from crystalforge.cli.stability import stability
 from crystalforge.cli.status import status
 from crystalforge.cli.train import train_all
 from crystalforge.cli.ui import ui
@@ -80,6 +81,7 @@ app.command("train-all")(train_all)
 app.command()(generate)
 app.command()(evaluate)
 app.command()(screen)
+app.command()(stability)
 app.add_typer(validate.app, name="validate")
 app.command()(sql)
 app.command()(schema)

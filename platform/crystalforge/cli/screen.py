@@ -23,10 +23,14 @@ AGAINST = "What they are judged against"
 def screen(
     source: Annotated[
         str,
-        typer.Option(help="candidates, or materials: real crystals, which fit the scale.", rich_help_panel=WHICH),
+        typer.Option(
+            help="candidates; samples: all that were drawn, rejected or not; materials: real crystals, which fit the "
+            "scale; or a null: noise, random_triples, real_cells.",
+            rich_help_panel=WHICH,
+        ),
     ] = "candidates",
     generation: Annotated[
-        str | None, typer.Option(help="Only candidates of this generation.", rich_help_panel=WHICH)
+        str | None, typer.Option(help="Only of this generation; samples and nulls need it.", rich_help_panel=WHICH)
     ] = None,
     where: Annotated[
         str | None, typer.Option(help="SQL condition on the crystals.", metavar="SQL", rich_help_panel=WHICH)
@@ -36,7 +40,7 @@ def screen(
         typer.Option(help="SQL order; at random by default.", metavar="SQL", rich_help_panel=WHICH),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most crystals.", rich_help_panel=WHICH)] = 100,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the random order.", rich_help_panel=WHICH)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the random draw.", rich_help_panel=WHICH)] = 0,
     potential: Annotated[
         str,
         typer.Option(help="chgnet, mace, mattersim, orb, sevennet, emt, or an installed one.", rich_help_panel=HOW),
@@ -48,7 +52,16 @@ def screen(
     max_steps: Annotated[int, typer.Option(min=1, help="Steps of each of the two stages.", rich_help_panel=HOW)] = 300,
     max_seconds: Annotated[float, typer.Option(min=0.1, help="Time of one crystal (s).", rich_help_panel=HOW)] = 120.0,
     shard_size: Annotated[int, typer.Option(min=1, help="Crystals in one file.", rich_help_panel=HOW)] = 20,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes; 1 works without Ray.", show_default="one for each CPU", rich_help_panel=HOW
+        ),
+    ] = None,
     resume: Annotated[str | None, typer.Option(help="Continue this screening with the plan it has.")] = None,
+    judge_only: Annotated[
+        bool, typer.Option("--judge-only", help="With --resume: relax no more, judge what is relaxed.")
+    ] = False,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -75,17 +88,22 @@ def screen(
 
       platform screen --limit 1000 --reference hull.parquet
 
+      platform screen --source samples --generation ID --limit 1000 --reference hull.parquet
+
       platform screen --where "space_group_number = 225 AND n_atoms_primitive <= 8" --limit 50
     """
     from crystalforge.cli.progress import progress
+    from crystalforge.errors import UsageError
     from crystalforge.home import Home
-    from crystalforge.jobs.screen import load_screening, plan_screening, read_relaxations
+    from crystalforge.jobs.screen import load_screening, plan_screening, read_relaxations, relax_with, summarise
     from crystalforge.jobs.screen import screen as run
     from crystalforge.screening.choosing import choose_inputs
     from crystalforge.screening.judging import judge, read_elements
     from crystalforge.screening.potentials import load_potential
     from crystalforge.screening.relaxation import RelaxationLimits
 
+    if judge_only and not resume:
+        raise UsageError("--judge-only judges a screening that is there: name it by --resume.")
     where_to = Home.locate(home)
     hull = _reference(where_to, reference, correction)
     energies = read_elements(elements) if elements else None
@@ -107,8 +125,11 @@ def screen(
             where_to, inputs, loaded, source=source, model=model, limits=limits, shard_size=shard_size
         )
     note(f"Screening {plan.screening_id}: {plan.count} of {plan.source} by {plan.potential} {plan.potential_version}.")
-    with progress("relaxations", plan.count) as update:
-        summary = run(where_to, plan, progress=lambda done, _: update(done))
+    if judge_only:
+        summary = summarise(where_to, plan)
+    else:
+        with progress("relaxations", plan.count) as update:
+            summary = run(where_to, plan, relax=relax_with(workers), progress=lambda done, _: update(done))
     found = judge(where_to, plan, read_relaxations(where_to, plan.screening_id), hull, energies)
     if as_json:
         show_json({"screening": json_of(summary), "hull": json_of(found)})
@@ -117,6 +138,8 @@ def screen(
     typer.echo(f"Screening {summary.screening_id}: {summary.rows} relaxations in {summary.seconds:.0f} s; {ends}.")
     for line in _lines(found):
         typer.echo(line)
+    if plan.generation_id and found.scale:
+        typer.echo(f"Stable, unique and novel of all that were drawn: `platform stability {plan.screening_id}`.")
 
 
 def _reference(home: Home, path: Path | None, correction: str) -> Reference:

@@ -86,7 +86,7 @@ class Comparison:
             return int(rows[near.argmax()])
         one = self._structure(0, query)
         for row in (rows if fitted is None else rows[fitted]).tolist():
-            if _matcher().fit(one, self._structure(1, row), skip_structure_reduction=True):
+            if are_equal(one, self._structure(1, row)):
                 return int(row)
         return None
 
@@ -95,6 +95,11 @@ class Comparison:
         if key not in self._structures:
             self._structures[key] = reduced_structure(self._cells[side][index])
         return self._structures[key]
+
+
+def are_equal(one: Structure, other: Structure) -> bool:
+    """Whether the matcher finds two crystals equal; both by ``reduced_structure``."""
+    return bool(_matcher().fit(one, other, skip_structure_reduction=True))
 
 
 @cache

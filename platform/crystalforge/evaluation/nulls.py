@@ -81,14 +81,15 @@ def draw_nulls(groups: dict[int, Group], counts: dict[int, int], seed: int) -> l
         counts: samples of each space group.
         seed: decides every draw.
     """
-    return [_draw(name, groups, counts, seed) for name in _DRAWS]
+    return [draw_null_set(name, groups, counts, seed) for name in NULLS]
 
 
-def _draw(name: str, groups: dict[int, Group], counts: dict[int, int], seed: int) -> SampleSet:
+def draw_null_set(name: str, groups: dict[int, Group], counts: dict[int, int], seed: int) -> SampleSet:
+    """One null by its name, a key of ``NULLS``; arguments as of ``draw_nulls``."""
     parts = []
     for number, n in sorted(counts.items()):
         key = np.random.SeedSequence([seed, number], spawn_key=(NULL_STREAM, _PLACES[name]))
-        parts.append(_DRAWS[name](groups[number], n, key))
+        parts.append(NULLS[name](groups[number], n, key))
     return joined(name, parts)
 
 
@@ -139,8 +140,9 @@ def _merged(source: str, group: Group, raw: RawSamples) -> SampleSet:
     )
 
 
-_DRAWS: dict[str, Callable[[Group, int, np.random.SeedSequence], SampleSet]] = {
+NULLS: dict[str, Callable[[Group, int, np.random.SeedSequence], SampleSet]] = {
     NOISE: _noise,
     RANDOM_TRIPLES: _random_triples,
     REAL_CELLS: _real_cells,
 }
+"""Name of a null → what draws n samples of a space group."""

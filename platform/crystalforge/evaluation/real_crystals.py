@@ -64,9 +64,8 @@ def real_crystals(home: Home, drawn: Drawn, reference: str | None, share: float)
         SourceError: the reference cannot be used, or has no crystal in the space groups of the generation.
         UsageError: the share sets no crystal aside, or none of a group is left to learn from.
     """
-    table = find_dataset(home, drawn.dataset_id).materials()
     groups = np.unique(drawn.samples.space_group_number)
-    known = in_one_setting(batch_from_table(table.filter(pa.array(np.isin(_numbers(table), groups)))))
+    known = _known_crystals(home, drawn)
     formulas = reduced_formulas(known)
     seen = known.select(~is_validation(formulas, drawn.validation_share))
     if reference is None:
@@ -86,6 +85,22 @@ def real_crystals(home: Home, drawn: Drawn, reference: str | None, share: float)
     overlap = np.isin(reduced_formulas(set_aside), reduced_formulas(seen))
     left_out = len(exclusions) + int((~fitting).sum())
     return RealCrystals(reference, seen, seen, set_aside, not overlap.any(), left_out)
+
+
+def training_crystals(home: Home, drawn: Drawn) -> CrystalBatch:
+    """What the training of a generation saw, of its space groups.
+
+    Raises:
+        DatasetNotFoundError: the dataset of the training is gone.
+    """
+    known = _known_crystals(home, drawn)
+    return known.select(~is_validation(reduced_formulas(known), drawn.validation_share))
+
+
+def _known_crystals(home: Home, drawn: Drawn) -> CrystalBatch:
+    table = find_dataset(home, drawn.dataset_id).materials()
+    groups = np.unique(drawn.samples.space_group_number)
+    return in_one_setting(batch_from_table(table.filter(pa.array(np.isin(_numbers(table), groups)))))
 
 
 def _refuse_empty_split(known: CrystalBatch, aside: NDArray[np.bool_], groups: NDArray[Any], share: float) -> None:

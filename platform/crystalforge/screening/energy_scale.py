@@ -90,6 +90,7 @@ def fit_scale(
     reference: str,
     correction: str,
     prior: Mapping[str, float] | None = None,
+    ridge: float = RIDGE,
 ) -> EnergyScale:
     """Fit the elements' energies and judge the fit by cross-validation.
 
@@ -100,13 +101,14 @@ def fit_scale(
         reference: name of the reference.
         correction: of the reference's energies.
         prior: energies of elements (eV/atom) in the reference's source, on its total-energy scale.
+        ridge: weight of the prior.
 
     Raises:
         UsageError: no crystal.
     """
     if not crystals:
         raise UsageError("No real crystal was relaxed: expected some, to bring the potential to the reference's scale.")
-    errors = _errors_left_out(crystals, prior)
+    errors = _errors_left_out(crystals, prior, ridge)
     known = errors[~np.isnan(errors)]
     method = "elements fitted to real crystals" + (", drawn to the given elemental energies" if prior else "")
     return EnergyScale(
@@ -115,7 +117,7 @@ def fit_scale(
         reference,
         correction,
         method,
-        _fit(crystals, prior),
+        _fit(crystals, prior, ridge),
         len(crystals),
         float(np.abs(known).mean()) if len(known) else None,
         float(np.median(np.abs(known))) if len(known) else None,
@@ -134,13 +136,15 @@ def given_scale(
     )
 
 
-def _errors_left_out(crystals: Sequence[ScaleCrystal], prior: Mapping[str, float] | None) -> NDArray[np.float64]:
+def _errors_left_out(
+    crystals: Sequence[ScaleCrystal], prior: Mapping[str, float] | None, ridge: float
+) -> NDArray[np.float64]:
     """Computed less tabulated formation energy of each crystal by a fit without it; NaN where an element is unknown."""
     errors = np.full(len(crystals), np.nan)
     folds = np.arange(len(crystals)) % N_FOLDS
     for fold in range(N_FOLDS):
         rest = [crystal for crystal, number in zip(crystals, folds, strict=True) if number != fold]
-        energies = _fit(rest, prior)
+        energies = _fit(rest, prior, ridge)
         for index in np.flatnonzero(folds == fold).tolist():
             crystal = crystals[index]
             fractions = fractions_of(crystal.formula)
@@ -150,7 +154,7 @@ def _errors_left_out(crystals: Sequence[ScaleCrystal], prior: Mapping[str, float
     return errors
 
 
-def _fit(crystals: Sequence[ScaleCrystal], prior: Mapping[str, float] | None) -> dict[str, float]:
+def _fit(crystals: Sequence[ScaleCrystal], prior: Mapping[str, float] | None, ridge: float) -> dict[str, float]:
     """Energies of the elements that can be known, by Huber-weighted least squares."""
     prior = prior or {}
     counts = Counter(symbol for crystal in crystals for symbol in fractions_of(crystal.formula))
@@ -162,7 +166,7 @@ def _fit(crystals: Sequence[ScaleCrystal], prior: Mapping[str, float] | None) ->
         for symbol, share in fractions_of(crystal.formula).items():
             shares[row, column[symbol]] = share
     start = np.array([prior.get(symbol, 0.0) for symbol in symbols])
-    stiffness = np.diag([RIDGE if symbol in prior else 0.0 for symbol in symbols])
+    stiffness = np.diag([ridge if symbol in prior else 0.0 for symbol in symbols])
     target = np.array([crystal.energy_per_atom - crystal.formation_energy_per_atom for crystal in used])
     target = target - shares @ start
     shift = _huber(shares, target, stiffness)

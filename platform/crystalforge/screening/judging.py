@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crystalforge.catalog.shards import ShardManifest, write_shard
+from crystalforge.dataset import find_dataset
 from crystalforge.errors import UsageError
+from crystalforge.evaluation.generations import find_generation
 from crystalforge.files import read_record, utc_now, write_json
 from crystalforge.home import Home
+from crystalforge.screening.discoveries import discoveries
 from crystalforge.screening.energy_scale import EnergyScale, fit_scale, given_scale
 from crystalforge.screening.hull import ReferenceHull
 from crystalforge.screening.plan import ScreeningPlan
@@ -46,7 +50,7 @@ def judge(
     reference: Reference,
     elements: dict[str, float] | None = None,
 ) -> Judgement:
-    """Write ``stabilities`` of a screening against a reference.
+    """Write ``stabilities`` of a screening against a reference, and ``discoveries`` of one of raw samples.
 
     A screening of real crystals fits the scale of its potential; another takes the newest such scale of the same
     potential, version and reference, or the given elemental energies as they are.
@@ -60,6 +64,8 @@ def judge(
 
     Raises:
         StorageError: the rows could not be written.
+        GenerationError: the generation of raw samples is gone.
+        DatasetNotFoundError: the dataset of its training is gone.
     """
     scale = _scale(home, plan, relaxations, reference, elements)
     if scale is None:
@@ -68,6 +74,8 @@ def judge(
     folder = home.screenings / plan.screening_id
     record = write_shard(folder, f"stabilities-{reference.name}.parquet", table)
     ShardManifest(folder).append(vars(record))
+    if plan.generation_id:
+        _write_discoveries(home, plan.screening_id, plan.generation_id, relaxations, table, reference)
     missing = pc.value_counts(table["missing_terminals"].drop_null()).to_pylist()
     judged = table.filter(pc.is_valid(table["energy_above_hull"]))
     return Judgement(
@@ -82,10 +90,20 @@ def judge(
     )
 
 
+def _write_discoveries(
+    home: Home, screening_id: str, generation_id: str, relaxations: pa.Table, table: pa.Table, reference: Reference
+) -> None:
+    dataset_id = find_generation(home, generation_id).plan["dataset_id"]
+    found = discoveries(relaxations, table, find_dataset(home, dataset_id).materials(), reference, generation_id)
+    folder = home.screenings / screening_id
+    record = write_shard(folder, f"discoveries-{reference.name}.parquet", found)
+    ShardManifest(folder).append(vars(record))
+
+
 def _scale(
     home: Home, plan: ScreeningPlan, relaxations: pa.Table, reference: Reference, elements: dict[str, float] | None
 ) -> EnergyScale | None:
-    names = {
+    names: dict[str, Any] = {
         "potential": plan.potential,
         "potential_version": plan.potential_version,
         "reference": reference.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -37,7 +37,7 @@ class ScreeningPlan:
     """Everything that decides the rows of a screening, but for the times they take. Its hash is the identifier."""
 
     source: str
-    """Table of the crystals: candidates or materials."""
+    """Where the crystals are from: candidates, samples, materials, or the name of a null."""
     count: int
     inputs_sha256: str
     """Of the file of crystals."""
@@ -47,11 +47,16 @@ class ScreeningPlan:
     """The user's file of weights; its checksum is in the version."""
     limits: RelaxationLimits
     shard_size: int = DEFAULT_SHARD_SIZE
+    generation_id: str | None = None
+    """Whose samples these are, or whose null; of candidates and materials None."""
 
     @cached_property
     def screening_id(self) -> str:
-        """The plan as a short hash; not where the weights lie."""
-        return fingerprint({name: value for name, value in asdict(self).items() if name != "model"})
+        """The plan as a short hash; not where the weights lie. A generation counts only where there is one."""
+        values = {name: value for name, value in asdict(self).items() if name != "model"}
+        if self.generation_id is None:
+            del values["generation_id"]
+        return fingerprint(values)
 
     def shards(self) -> list[ScreeningShard]:
         """All shards, in order."""
@@ -67,5 +72,9 @@ class ScreeningPlan:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ScreeningPlan:
         """The plan that ``to_json`` wrote; further keys are left aside."""
-        given = {field.name: values[field.name] for field in fields(cls)}
+        given = {field.name: values[field.name] for field in fields(cls) if field.name in values}
         return cls(**given | {"limits": RelaxationLimits(**values["limits"])})
+
+
+PLANNED = tuple(field.name for field in fields(ScreeningPlan) if field.default is MISSING)
+"""What the record of every screening has."""

@@ -1,4 +1,7 @@
-"""Rows of ``relaxations``: relax the crystals of a shard, one row each, whatever becomes of them."""
+"""Rows of ``relaxations``: relax the crystals of a shard, one row each, whatever becomes of them.
+
+A sample that was rejected when it was drawn is a row with that reason; it is not relaxed.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from crystalforge.crystals.elements import symbols
 from crystalforge.crystals.primitive import PrimitiveCell, primitive_cells
 from crystalforge.crystals.rows import batch_from_table
 from crystalforge.crystals.symmetry_search import find_space_group
-from crystalforge.schemas.relaxations import RELAXATIONS
+from crystalforge.schemas.relaxations import RELAXATIONS, RelaxationStatus
 from crystalforge.screening.plan import ScreeningPlan, ScreeningShard
 from crystalforge.screening.relaxation import Relaxation, relax
 
@@ -35,6 +39,15 @@ MEASURED = (
     "cpu_seconds",
 )
 """Columns that are values of a ``Relaxation``."""
+NOT_RELAXED = {
+    "status": RelaxationStatus.REJECTED.value,
+    "symmetry_broken": False,
+    "steps_symmetric": 0,
+    "steps_free": 0,
+    "wall_seconds": 0.0,
+    "cpu_seconds": 0.0,
+}
+"""Of a rejected sample; all else is null."""
 
 
 def relax_shard(inputs: pa.Table, plan: ScreeningPlan, shard: ScreeningShard, calculator: Calculator) -> pa.Table:
@@ -50,13 +63,24 @@ def relax_shard(inputs: pa.Table, plan: ScreeningPlan, shard: ScreeningShard, ca
         table ``relaxations``, in the order of the inputs.
     """
     some = inputs.slice(shard.first_index, shard.n_crystals)
-    cells = dict(primitive_cells(batch_from_table(some)))
-    rows = [
-        _identity(row, plan, shard.first_index + index)
-        | _outcome(cells[index], relax(cells[index], calculator, plan.limits))
-        for index, row in enumerate(some.to_pylist())
-    ]
+    accepted = _accepted(some)
+    cells = dict(primitive_cells(batch_from_table(some.filter(accepted))))
+    place = dict(zip(pc.indices_nonzero(accepted).to_pylist(), range(some.num_rows), strict=False))
+    rows = []
+    for index, row in enumerate(some.to_pylist()):
+        identity = _identity(row, plan, shard.first_index + index)
+        if index in place:
+            cell = cells[place[index]]
+            rows.append(identity | _outcome(cell, relax(cell, calculator, plan.limits)))
+        else:
+            rows.append(identity | NOT_RELAXED | {"reason": row["reject_reason"]})
     return pa.Table.from_pylist(rows, schema=RELAXATIONS)
+
+
+def _accepted(inputs: pa.Table) -> pa.ChunkedArray:
+    if "reject_reason" not in inputs.column_names:
+        return pa.chunked_array([[True] * inputs.num_rows], pa.bool_())
+    return pc.is_null(inputs["reject_reason"])
 
 
 def _identity(row: dict[str, Any], plan: ScreeningPlan, index: int) -> dict[str, Any]:
@@ -67,6 +91,7 @@ def _identity(row: dict[str, Any], plan: ScreeningPlan, index: int) -> dict[str,
         "source": plan.source,
         "potential": plan.potential,
         "potential_version": plan.potential_version,
+        "generation_id": row.get("generation_id"),
     }
 
 

@@ -121,8 +121,8 @@ def test_an_absent_potential_is_one_message(home: Home) -> None:
 
 
 def test_choices_that_fit_nothing_are_refused(home: Home) -> None:
-    with pytest.raises(UsageError, match="expected one of candidates, materials"):
-        choose_inputs(home, source="samples", limit=1)
+    with pytest.raises(UsageError, match="expected one of candidates, samples, materials"):
+        choose_inputs(home, source="nothing", limit=1)
     with pytest.raises(UsageError, match="No crystal in materials WHERE 1 = 0"):
         choose_inputs(home, source="materials", where="1 = 0", limit=1)
     with pytest.raises(ScreeningError, match="No screening 'nothing'"):
@@ -137,6 +137,7 @@ def converged_rows(plan: ScreeningPlan, formulas: dict[str, float]) -> pa.Table:
     values |= dict.fromkeys(("n_atoms", "steps_symmetric", "steps_free", "space_group_number"), 1)
     values |= {name: None for name in RELAXATIONS.names if name.startswith("space_group_") and name[12:] != "number"}
     texts = {"screening_id": plan.screening_id, "potential": plan.potential, "crystal_id": "c", "chemical_system": "s"}
+    values["generation_id"] = None
     values |= texts | {"potential_version": plan.potential_version}
     rows = [
         values | {"relaxation_id": f"r{i}", "source_id": formula, "formula": formula, "energy_per_atom": energy}
