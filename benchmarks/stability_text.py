@@ -1,0 +1,180 @@
+"""The page of stability.py, from its figures alone: targets first, then the funnel, the scale and what limits them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+LOWER, FACE = "uncovered as not stable", "uncovered as judged"
+NEAR, SUN = "within 0.1 eV/atom", "M.S.U.N. (within 0.1, unique, novel)"
+TARGETS = (
+    ("within 0.1 eV/atom of the hull", NEAR, 0.20),
+    ("S.U.N. (stable: within 0.1 eV/atom)", SUN, 0.15),
+    ("S.U.N. (stable: at most 0 eV/atom)", "S.U.N. (at most 0, unique, novel)", 0.15),
+)
+"""What is aimed at for forge: name, step, least share of the raw samples."""
+GREATEST_RMSD = 0.2
+GROUP_COLUMNS = {
+    "drawn": "n_drawn",
+    "accepted": "n_accepted",
+    "relaxed": "n_converged",
+    "covered": "n_covered",
+    "within 0.1, covered": "n_nearly_stable_covered",
+    "within 0.1, as judged": "n_nearly_stable",
+    "unique": "n_unique",
+    "novel": "n_novel",
+    "M.S.U.N., covered": "n_msun_covered",
+    "M.S.U.N., as judged": "n_msun",
+    "S.U.N., as judged": "n_sun",
+}
+
+
+def page(results: dict[str, Any]) -> str:
+    """The whole page as Markdown."""
+    parts = [
+        "# Stable, unique and novel",
+        "Made by `benchmarks/stability.py`; do not edit it. How crystals are relaxed and judged: "
+        "[screening.md](screening.md).",
+        f"Raw samples, drawn at random over all that a generation drew, rejected ones included, relaxed by "
+        f"{results['potential']} against {results['reference']} ({results['correction']}). Nothing here is a "
+        "calculation: the potential flatters weak crystals. The nulls have as many samples of each space group as "
+        "forge: `noise` is random in everything, `random_triples` has random elements on the cells and sites of real "
+        "crystals. Intervals: Wilson, 95 %, of the draw alone; the error of potential and scale is not in them.",
+        _unfinished(results),
+        "## Targets",
+        _targets(results),
+        "## Funnel",
+        _funnel(results["funnels"]),
+        "A system is *covered* where the reference has a compound in every system of two or three of the elements. "
+        "Elsewhere competitors may be missing and the energy above hull comes out too low, so each share that rests on "
+        "it is told with such samples as not stable, left out, and as judged. *Unique*: the first of its kind among "
+        "the relaxed crystals; *novel*: no crystal of the whole dataset, of any space group, matches the relaxed "
+        "crystal; both by pymatgen's StructureMatcher (ltol 0.2, stol 0.3, angle_tol 5) within the reduced formula. "
+        "Crystals of the reference that are not in the dataset have no structure here: *new formula* is the stricter "
+        "test. *Not P1*: a space group above 1 at symprec 0.1 Å after relaxation. Unique falls with n.",
+        _groups(results["funnels"]),
+        "## Relaxations",
+        _costs(results["costs"]),
+        "## Scale",
+        _scale(results["scale"]),
+        "## Commands",
+        "```\n" + "\n".join(results["commands"]) + "\nplatform stability --by-group\n```",
+        "All with `--reference`, `--elements` and `--correction` of the reference, `--max-seconds 600 --workers 1`. "
+        "2 shared cores, no GPU.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _unfinished(results: dict[str, Any]) -> str:
+    drawn = {name: rows[0]["n_drawn"] for name, rows in results["funnels"].items()}
+    short = [f"{name} {n}" for name, n in drawn.items() if n < results["limit"]]
+    if not short:
+        return ""
+    return (
+        f"**Unfinished**: of {results['limit']} samples each, these were done: {', '.join(short)}. They are the first "
+        "of a random order, so the shares hold with their intervals. The same command does the rest."
+    )
+
+
+def _share(rows: list[dict[str, Any]], step: str, counting: str | None) -> dict[str, Any]:
+    shares = rows[0]["shares"]
+    return next(share for share in shares if share["step"] == step and share["counting"] == counting)
+
+
+def _targets(results: dict[str, Any]) -> str:
+    funnels = results["funnels"]
+    names = list(funnels)
+    lines = [["of the raw samples", "target for forge", *names, "forge"]]
+    for name, step, least in TARGETS:
+        for counting in (LOWER, FACE):
+            shares = {source: _share(rows, step, counting) for source, rows in funnels.items()}
+            verdict = _verdict(shares["forge"], least) if "forge" in shares else ""
+            cells = [_percent(shares[source]) for source in names]
+            lines.append([f"{name}; {counting}", f"≥ {least:.0%}", *cells, verdict])
+    medians = {source: rows[0]["median_rmsd"] for source, rows in funnels.items()}
+    met = medians.get("forge") is not None and medians["forge"] <= GREATEST_RMSD
+    cells = [_length(medians[source], funnels[source][0]["n_converged"]) for source in names]
+    lines.append(
+        ["median displacement by the relaxation", f"≤ {GREATEST_RMSD} Å", *cells, "holds" if met else "missed"]
+    )
+    return _table(lines)
+
+
+def _verdict(share: dict[str, Any], least: float) -> str:
+    if share["low"] is None:
+        return ""
+    if share["low"] >= least:
+        return "holds"
+    return "missed" if share["high"] < least else "holds, within its interval" if share["share"] >= least else "open"
+
+
+def _funnel(funnels: dict[str, list[dict[str, Any]]]) -> str:
+    names = list(funnels)
+    lines = [["step", "uncovered systems", *(f"{name}, n {funnels[name][0]['n_drawn']}" for name in names)]]
+    of_steps = zip(*(funnels[name][0]["shares"] for name in names), strict=True)
+    lines += [[steps[0]["step"], steps[0]["counting"] or "", *map(_percent, steps)] for steps in of_steps]
+    return _table(lines)
+
+
+def _groups(funnels: dict[str, list[dict[str, Any]]]) -> str:
+    parts = []
+    for name, rows in funnels.items():
+        lines = [["space group", *GROUP_COLUMNS]]
+        for row in rows:
+            group = row["space_group_number"] or "all"
+            lines.append([str(group), *(str(row[column]) for column in GROUP_COLUMNS.values())])
+        parts.append(f"### {name} by space group, counts\n\n{_table(lines)}")
+    return "\n\n".join(parts)
+
+
+def _costs(costs: dict[str, dict[str, float]]) -> str:
+    ends = ("converged", "step_limit", "time_limit", "exploded", "failed")
+    lines = [["what", "relaxed", *ends, "left their symmetry", "atoms, mean", "CPU s, mean"]]
+    for name, row in costs.items():
+        counts = [str(row[end]) for end in (*ends, "symmetry_broken")]
+        lines.append([name, str(row["n"]), *counts, _plain(row["mean_atoms"], 1), _plain(row["mean_cpu"], 1)])
+    return _table(lines)
+
+
+def _scale(scale: dict[str, Any]) -> str:
+    errors = scale["hull_errors"]
+    lines = [["weight of the ridge", "mean absolute", "median absolute", "mean"]]
+    lines += [[weight, *(_plain(value, 4) for value in row)] for weight, row in scale["sweep"].items()]
+    if scale["given"]:
+        lines.append(["elemental energies as given", *(_plain(value, 4) for value in scale["given"])])
+    parts = [
+        f"{scale['n_relaxed']} real crystals of the dataset, tabulated within 0.1 eV/atom of the hull, none of them "
+        f"among the 60 on which the ridge's weight ({scale['ridge']:g}) was chosen. {scale['n_fitted']} are in the "
+        "reference and kept their structure; they fit the scale. Error of the formation energy (eV/atom) of crystals "
+        "left out of the fit, in five folds:",
+        _table(lines),
+    ]
+    if errors["n"]:
+        parts.append(
+            f"Energy above hull of all {errors['n']} against the tabulated: mean absolute error "
+            f"{errors['mean_absolute']:.3f} eV/atom, median {errors['median']:.3f}, mean {errors['mean']:+.3f}. "
+            f"Tabulated on the hull: {errors['n_tabulated_stable']}; computed at or below it: "
+            f"{errors['n_computed_stable']}; both: {errors['n_both_stable']}. Computed within 0.1: "
+            f"{errors['n_computed_near']}: the share that real crystals reach. A crystal is called stable or not "
+            "at 0 eV/atom with little right; at 0.1 with more. The fit saw most of these crystals."
+        )
+    return "\n\n".join(parts)
+
+
+def _percent(share: dict[str, Any]) -> str:
+    if share["share"] is None:
+        return "–"
+    return f"{share['share']:.1%} ({share['low']:.1%} to {share['high']:.1%}), {share['k']}/{share['n']}"
+
+
+def _length(value: float | None, n: int) -> str:
+    return "–" if value is None else f"{value:.3f} Å, n {n}"
+
+
+def _plain(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _table(lines: Iterable[list[str]]) -> str:
+    head, *rows = [f"| {' | '.join(cells)} |" for cells in lines]
+    return "\n".join([head, "|" + "---|" * (head.count("|") - 1), *rows])
