@@ -6,7 +6,10 @@ its end is the worker's end, and the calculation ends with it. On its standard o
 
 The calculation is started in a session and process group of its own. The supervisor is the reaper of all its
 descendants (Linux), those that left the group too, so ``wait`` tells when none is left, without a look at any name.
+
+No pathlib: to import it takes a sixth of the processor time of a start, and each calculation starts one.
 """
+# ruff: noqa: PTH123, PTH208
 
 import contextlib
 import ctypes
@@ -18,7 +21,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 HEARTBEAT_FILE = "heartbeat"
 HEARTBEAT_S = 5.0
@@ -54,7 +56,7 @@ def _supervise(order: dict) -> dict:
     if libc:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     woken = _wake_on_signals()
-    with Path("stdout.txt").open("wb") as stdout, Path("stderr.txt").open("wb") as stderr:
+    with open("stdout.txt", "wb") as stdout, open("stderr.txt", "wb") as stderr:
         try:
             process = subprocess.Popen(
                 order["arguments"],
@@ -124,8 +126,9 @@ def _wait(family: "Family", order: dict, woken: int, started: float) -> str:
 
 
 def _touch_heartbeat() -> None:
-    with contextlib.suppress(OSError):  # a full disk: the lease then ends early, which does no harm
-        Path(HEARTBEAT_FILE).touch()
+    # On a full disk the lease ends early, which does no harm.
+    with contextlib.suppress(OSError), open(HEARTBEAT_FILE, "ab"):
+        os.utime(HEARTBEAT_FILE)
 
 
 class Family:
@@ -183,7 +186,7 @@ class Family:
         pages = 0
         for pid in self.descendants():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+                pages += int(_read(f"/proc/{pid}/statm").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / MB
 
     def descendants(self) -> list[int]:
@@ -201,15 +204,20 @@ def _children(pid: int) -> list[int]:
     """Children of all threads of a process; none where the kernel does not tell."""
     children: list[int] = []
     with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
+        for thread in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError):
-                children += [int(child) for child in (thread / "children").read_text().split()]
+                children += [int(child) for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
     return children
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read()
 
 
 def _is_zombie(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == b"Z"
+        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0] == b"Z"
     except (OSError, IndexError):
         return True
 
