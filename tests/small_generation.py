@@ -17,6 +17,8 @@ from crystalforge.generation.plan import GenerationPlan
 from crystalforge.generation.sampling import sample_shard
 from crystalforge.home import Home
 from crystalforge.integrity.remaking import installed_versions
+from crystalforge.jobs.generation_plans import plan_generation
+from crystalforge.jobs.trained_models import find_models
 
 TRAINING_ID = "small-first"
 SEED = 11
@@ -68,3 +70,9 @@ def add_small_generation(home: Home, *, count: int = 40, shard_size: int = 20) -
         line = {"space_group_number": shard.space_group_number, "shard": shard.number}
         manifest.append({**line, **vars(record), "accepted": table["reject_reason"].null_count})
     return plan
+
+
+def plan_of_command(home: Home, *, count: int, shard_size: int) -> GenerationPlan:
+    """The plan of ``platform generate`` for two space groups, from the models that the home has trained."""
+    choices = {"seed": 0, "space_groups": GROUPS, "shard_size": shard_size, "min_contact_ratio": 0.75}
+    return plan_generation(find_models(home), count, **choices)

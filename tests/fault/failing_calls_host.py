@@ -33,7 +33,8 @@ def draw(home: Home, log: Path) -> int:
     """Draw a generation without Ray, in a fork."""
     import crystalforge.gan.checkpoint
     import crystalforge.generation.sampling  # noqa: F401 - here, and not in each fork anew
-    from crystalforge.jobs.generate import draw_here, generate, plan_generation
+    from crystalforge.jobs.generate import draw_here, generate
+    from crystalforge.jobs.generation_plans import plan_generation
     from crystalforge.jobs.trained_models import find_models
 
     plan = plan_generation(find_models(home), COUNT, **SHARDS)

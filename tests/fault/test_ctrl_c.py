@@ -14,12 +14,11 @@ import time
 import psutil
 import pytest
 from real_commands import assert_complete, digests, manifest_lines, start, wait_until
+from small_generation import plan_of_command
 
 from crystalforge.home import Home
-from crystalforge.jobs.generate import draw_here, generate, load_plan, plan_generation
-from crystalforge.jobs.trained_models import find_models
-
-pytestmark = pytest.mark.nightly  # some minutes of Ray's starts on 2 cores: `make fault`
+from crystalforge.jobs.generate import draw_here, generate
+from crystalforge.jobs.generation_plans import load_plan
 
 INTERRUPTED = 130
 COUNT, SHARD_SIZE = 2000, 40
@@ -39,8 +38,7 @@ def undisturbed(trained: tuple[Home, object], tmp_path_factory: pytest.TempPathF
     ignore = shutil.ignore_patterns("mlflow", "generations")
     folder = tmp_path_factory.mktemp("undisturbed") / "home"
     home = Home.locate(shutil.copytree(trained[0].path, folder, ignore=ignore))
-    choices = {"seed": 0, "space_groups": [225, 62], "shard_size": SHARD_SIZE, "min_contact_ratio": 0.75}
-    generate(home, plan_generation(find_models(home), COUNT, **choices), draw=draw_here)
+    generate(home, plan_of_command(home, count=COUNT, shard_size=SHARD_SIZE), draw=draw_here)
     return digests(home)
 
 

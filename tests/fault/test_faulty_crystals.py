@@ -12,17 +12,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from real_commands import assert_complete, column, digests, finish, start
+from real_commands import assert_complete, column, digests, start
+from small_generation import plan_of_command
 
 from crystalforge.files import read_json
 from crystalforge.home import Home
-from crystalforge.jobs.generate import draw_here, generate, load_plan
-
-pytestmark = pytest.mark.nightly  # some minutes of Ray's starts on 2 cores: `make fault`
+from crystalforge.jobs.generate import draw_here, generate
+from crystalforge.jobs.generation_plans import load_plan
 
 FAULTY = Path(__file__).with_name("faulty_crystals")
-SHARD_SIZE = 40
-COMMAND = ["generate", "--count", 400, "--shard-size", SHARD_SIZE, "--space-groups", "225,62"]
+COUNT, SHARD_SIZE = 400, 40
+COMMAND = ["generate", "--count", COUNT, "--shard-size", SHARD_SIZE, "--space-groups", "225,62"]
 TIMEOUT_S = 6
 KINDS = ("raise", "hang", "crash", "late")
 
@@ -36,8 +36,7 @@ def _first_cell(path: Path) -> float | None:
 @pytest.mark.timeout(240)
 def test_a_crystal_that_faults_takes_at_most_its_shard(trained_home: Home, tmp_path: Path) -> None:
     undisturbed = Home.locate(shutil.copytree(trained_home.path, tmp_path / "undisturbed"))
-    command = [*COMMAND, "--shard-timeout", TIMEOUT_S, "--home"]
-    finish(*command, undisturbed.path)
+    generate(undisturbed, plan_of_command(undisturbed, count=COUNT, shard_size=SHARD_SIZE), draw=draw_here)
     expected = digests(undisturbed)
     (folder,) = undisturbed.generations.iterdir()
     cells = {file: cell for file in sorted(expected) if (cell := _first_cell(folder / file))}
@@ -46,7 +45,7 @@ def test_a_crystal_that_faults_takes_at_most_its_shard(trained_home: Home, tmp_p
     paths = [str(FAULTY), *(path for path in sys.path if path)]
     environment = {"FAULTY_CRYSTALS": json.dumps(faults), "PYTHONPATH": os.pathsep.join(paths)}
 
-    process = start(*command, trained_home.path, environment=environment)
+    process = start(*COMMAND, "--shard-timeout", TIMEOUT_S, "--home", trained_home.path, environment=environment)
     _, log = process.communicate(timeout=200)
     assert process.returncode == 1, log.decode()
     assert "3 shards of generation" in log.decode()

@@ -15,7 +15,8 @@ from crystalforge.dataset import find_dataset
 from crystalforge.errors import CrystalforgeError
 from crystalforge.files import read_json, sha256_of_file
 from crystalforge.home import Home
-from crystalforge.jobs.generate import generate, plan_generation
+from crystalforge.jobs.generate import generate
+from crystalforge.jobs.generation_plans import plan_generation
 from crystalforge.jobs.train_all import train_all
 from crystalforge.jobs.trained_models import find_models
 from crystalforge.jobs.training_log import RUNS

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from real_commands import DEADLINE_S, assert_complete, digests, finish, manifest_lines, start, stop
+from small_generation import plan_of_command
 
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
-from crystalforge.jobs.generate import generate, plan_generation
-from crystalforge.jobs.trained_models import find_models
+from crystalforge.jobs.generate import generate
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +28,7 @@ N_KILLS = [1, pytest.param(20, marks=[pytest.mark.nightly, pytest.mark.timeout(3
 
 def _plan(home: Home) -> GenerationPlan:
     """The plan that the command makes."""
-    return plan_generation(
-        find_models(home), COUNT, seed=0, space_groups=[225, 62], shard_size=SHARD_SIZE, min_contact_ratio=0.75
-    )
+    return plan_of_command(home, count=COUNT, shard_size=SHARD_SIZE)
 
 
 @pytest.fixture(scope="module")

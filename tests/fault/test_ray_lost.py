@@ -17,7 +17,8 @@ from real_commands import assert_complete, digests, finish, manifest_lines, star
 
 from crystalforge.home import Home
 from crystalforge.jobs.cluster import TRAINER_SLOT
-from crystalforge.jobs.generate import draw_here, generate, load_plan
+from crystalforge.jobs.generate import draw_here, generate
+from crystalforge.jobs.generation_plans import load_plan
 
 COMMAND = ["generate", "--shard-size", 40, "--space-groups", "225,62"]
 COUNT = 3000

@@ -10,14 +10,11 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
 from real_commands import assert_complete, finish, manifest_lines, start, stop, wait_until
 from small_training import small_recipe, write_recipe
 
 from crystalforge.home import Home
-from crystalforge.jobs.generate import load_plan
-
-pytestmark = pytest.mark.nightly  # some minutes of Ray's starts on 2 cores: `make fault`
+from crystalforge.jobs.generation_plans import load_plan
 
 BUSY = 75
 SECONDS = 5

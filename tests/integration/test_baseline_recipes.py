@@ -8,7 +8,8 @@ from crystalforge.dataset import build_dataset
 from crystalforge.errors import ModelNotFoundError
 from crystalforge.files import read_json, write_json
 from crystalforge.home import MODEL_RECORD, Home
-from crystalforge.jobs.generate import generate, plan_generation
+from crystalforge.jobs.generate import generate
+from crystalforge.jobs.generation_plans import plan_generation
 from crystalforge.jobs.recipe_models import models_of_recipe
 from crystalforge.jobs.trained_models import find_models
 

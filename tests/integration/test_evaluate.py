@@ -21,7 +21,8 @@ from crystalforge.evaluation.evaluate import Evaluation, evaluate
 from crystalforge.evaluation.metrics import METRICS, OF_MODELS
 from crystalforge.evaluation.record import metric_values, record
 from crystalforge.home import Home
-from crystalforge.jobs.generate import generate, plan_generation
+from crystalforge.jobs.generate import generate
+from crystalforge.jobs.generation_plans import plan_generation
 from crystalforge.jobs.train_all import TrainingSummary
 from crystalforge.jobs.trained_models import find_models
 from crystalforge.schemas import EVALUATIONS, OCCURRENCES

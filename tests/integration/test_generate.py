@@ -14,7 +14,8 @@ from crystalforge.errors import BusyError, DamagedFileError, GenerationError, Mo
 from crystalforge.files import exclusive, read_json, sha256_of_file, write_json
 from crystalforge.generation.plan import Balance, GenerationPlan
 from crystalforge.home import Home
-from crystalforge.jobs.generate import generate, load_plan, plan_generation
+from crystalforge.jobs.generate import generate
+from crystalforge.jobs.generation_plans import load_plan, plan_generation
 from crystalforge.jobs.trained_models import find_models
 
 pytestmark = pytest.mark.ray

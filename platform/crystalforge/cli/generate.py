@@ -141,7 +141,7 @@ def generate(
     from crystalforge.generation.plan import Balance
     from crystalforge.home import Home
     from crystalforge.jobs.generate import generate as run
-    from crystalforge.jobs.generate import load_plan, plan_generation
+    from crystalforge.jobs.generation_plans import load_plan, plan_generation
     from crystalforge.jobs.recipe_models import models_of_recipe
     from crystalforge.jobs.shard_worker import SHARD_TIMEOUT_S
     from crystalforge.jobs.trained_models import find_models
