@@ -1,24 +1,28 @@
-"""``platform verify --repair``: makes again what is damaged and has a seed, and nothing else.
+"""``platform verify --repair``: makes again what is damaged and has a seed, and frees the way for what has none.
 
 The manifest is first cleared of lines that cannot be used. Then each damaged shard is drawn again, and committed only
-if its bytes are those that the manifest has for it, or those on disk, where the manifest was damaged. Datasets and
-models have no seed of their own: their findings name the command that makes them anew.
+if its bytes are those that the manifest has for it, or those on disk, where the manifest was damaged. A relaxation
+takes minutes and notes how many, so its bytes never come again: damaged files of a screening are removed, and
+``platform screen --resume`` relaxes their crystals anew. The tables of the queue are exported again from its ledger.
+Datasets and models have no seed of their own: their findings name the command that makes them anew.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import exclusive, sha256_of_file
+from crystalforge.files import exclusive, path_within, sha256_of_file, storage_errors
 from crystalforge.generation.plan import GenerationPlan
-from crystalforge.home import Home
+from crystalforge.home import VALIDATIONS_EXPORT, Home
 from crystalforge.integrity.findings import Kind, Report
+from crystalforge.integrity.screenings import is_judged
+from crystalforge.validation.export import TABLES_FOLDER
 
 if TYPE_CHECKING:
     from crystalforge.jobs.generate import Draw
@@ -28,53 +32,106 @@ logger = logging.getLogger(__name__)
 MANIFEST_KINDS = (Kind.LINE, Kind.UNPLANNED)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RepairSummary:
-    """What a repair made again."""
+    """What a repair did."""
 
-    shards: int
-    failed: dict[str, str]
-    """Generation and why it could not be repaired."""
+    shards: int = 0
+    """Made again."""
+    removed: dict[str, int] = field(default_factory=dict)
+    """Screening and how many of its files were damaged, or named wrongly: its next run makes them."""
+    exported: bool = False
+    """Whether the tables of the queue were written anew."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Generation or screening, or the queue, and why it could not be repaired."""
 
 
 def repair_home(
     home: Home, report: Report, say: Callable[[str], object] = logger.info, draw: Draw | None = None
 ) -> RepairSummary:
-    """Make again every shard that a report names as damaged.
+    """Repair what a report names as damaged.
 
     Args:
         home: the home that the report is of.
         report: made by ``verify_home``.
         say: told what is done.
-        draw: where the shards are drawn; on Ray by default.
+        draw: where shards of generations are drawn; on Ray by default.
     """
-    made, failed = 0, {}
-    for generation_id in sorted({name for finding in report.problems if (name := _generation_of(finding.path))}):
-        shards = _damaged_shards(report, generation_id)
-        manifest_damaged = any(
-            finding.kind in MANIFEST_KINDS and _generation_of(finding.path) == generation_id
-            for finding in report.problems
-        )
+    summary = RepairSummary()
+    for room, name in sorted({_place_of(finding.path) for finding in report.problems}):
         try:
-            made += _repair(home, generation_id, shards, manifest_damaged=manifest_damaged, say=say, draw=draw)
+            if room == home.generations.name:
+                damaged = _manifest_damaged(report, room, name)
+                shards = _damaged_shards(report, room, name)
+                summary.shards += _repair(home, name, shards, manifest_damaged=damaged, say=say, draw=draw)
+            elif room == home.screenings.name:
+                _free(home, name, report, summary, say)
+            elif room == home.validations.name:
+                _export_queue(home, report, summary, say)
         except CrystalforgeError as error:
-            failed[generation_id] = str(error)
-    return RepairSummary(made, failed)
+            summary.failed[name] = str(error)
+    return summary
 
 
-def _generation_of(path: str) -> str:
-    """Generation that a path within the home belongs to; empty where it belongs to none."""
+def _place_of(path: str) -> tuple[str, str]:
+    """Room of the home and name within it that a path belongs to."""
     parts = Path(path).parts
-    return parts[1] if len(parts) > 1 and parts[0] == "generations" else ""
+    return (parts[0], parts[1]) if len(parts) > 1 else ("", "")
 
 
-def _damaged_shards(report: Report, generation_id: str) -> list[str]:
+def _free(home: Home, screening_id: str, report: Report, summary: RepairSummary, say: Callable[[str], object]) -> None:
+    """Remove damaged files of a screening and the lines that name them."""
+    damaged = _damaged_shards(report, home.screenings.name, screening_id)
+    if not (damaged or _manifest_damaged(report, home.screenings.name, screening_id)):
+        return
+    from crystalforge.jobs.screen import load_screening
+
+    plan = load_screening(home, screening_id)
+    folder = home.screenings / screening_id
+    with exclusive(folder, f"The screening {screening_id}"):
+        manifest = ShardManifest(folder)
+        shards = {shard.file for shard in plan.shards()}
+        lines, wrong = manifest.sound_records()
+        kept = [line for line in lines if line["file"] not in damaged and (line["file"] in shards or is_judged(line))]
+        for name in damaged:
+            path = path_within(folder, name, source=folder)
+            with storage_errors(path):
+                path.unlink(missing_ok=True)
+        manifest.rewrite(kept)
+    summary.removed[screening_id] = len(lines) - len(kept) + len(wrong)
+    say(
+        f"Screening {screening_id}: {len(damaged)} damaged files removed. "
+        f"Run `platform screen --resume {screening_id}` to make them again."
+    )
+
+
+def _export_queue(home: Home, report: Report, summary: RepairSummary, say: Callable[[str], object]) -> None:
+    """Write the tables of the queue anew where they are not what its ledger says."""
+    exported = (home.validations / VALIDATIONS_EXPORT, home.validations / TABLES_FOLDER)
+    places = [home.path / finding.path for finding in report.problems]
+    if not any(place.is_relative_to(path) for place in places for path in exported):
+        return
+    from crystalforge.validation.export import export_ledger
+    from crystalforge.validation.ledger import Ledger
+
+    say("The queue: exporting its tables again.")
+    for path in (home.path / finding.path for finding in report.problems if finding.kind is Kind.DAMAGED):
+        if path.is_relative_to(home.validations / TABLES_FOLDER):  # a table of the same bytes would not be written
+            path.unlink(missing_ok=True)
+    with Ledger(home.validations) as ledger:
+        export_ledger(ledger)
+    summary.exported = True
+
+
+def _manifest_damaged(report: Report, room: str, name: str) -> bool:
+    return any(
+        finding.kind in MANIFEST_KINDS and _place_of(finding.path) == (room, name) for finding in report.problems
+    )
+
+
+def _damaged_shards(report: Report, room: str, name: str) -> list[str]:
     return sorted(
-        {
-            finding.shard
-            for finding in report.problems
-            if finding.shard and _generation_of(finding.path) == generation_id
-        }
+        {finding.shard for finding in report.problems if finding.shard and _place_of(finding.path) == (room, name)}
     )
 
 
@@ -89,7 +146,8 @@ def _repair(
 ) -> int:
     if not (shards or manifest_damaged):
         return 0
-    from crystalforge.jobs.generate import draw_on_ray, generate, load_plan
+    from crystalforge.jobs.generate import draw_on_ray, generate
+    from crystalforge.jobs.generation_plans import load_plan
 
     plan = load_plan(home, generation_id)
     if manifest_damaged:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crystalforge.schemas.relaxations import RelaxationStatus
 from crystalforge.schemas.samples import RejectReason, SampleStatus
 
 State = tuple[str | None, ...]
@@ -59,3 +60,17 @@ SAMPLE_STATES = AllowedStates(
     },
 )
 """A sample is drawn, then merged (or not), then accepted or rejected for good: it never changes."""
+
+CONVERGED = RelaxationStatus.CONVERGED
+RELAXATION_STATES = AllowedStates(
+    columns=("status",),
+    content=("energy_per_atom",),
+    filled={(status.value,): status is CONVERGED for status in RelaxationStatus},
+)
+"""Only a relaxation that converged has an energy."""
+RELAXATION_REASONS = AllowedStates(
+    columns=("status",),
+    content=("reason",),
+    filled={(status.value,): status is not CONVERGED for status in RelaxationStatus},
+)
+"""Every other one has a reason."""

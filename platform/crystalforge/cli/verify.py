@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def verify(
     as_json: JsonOption = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Make damaged shards again from their seeds, to the same bytes.")
+        bool, typer.Option("--repair", help="Make damaged shards again from their seeds; remove those of screenings.")
     ] = False,
     remake: Annotated[
         int,
@@ -54,7 +55,7 @@ def _tell(name: str, place: int, parts: int) -> None:
 
 
 def _repaired_json(repaired: RepairSummary | None) -> dict[str, object] | None:
-    return None if repaired is None else {"shards": repaired.shards, "failed": repaired.failed}
+    return None if repaired is None else asdict(repaired)
 
 
 def _show(report: Report, repaired: RepairSummary | None) -> None:
@@ -65,12 +66,19 @@ def _show(report: Report, repaired: RepairSummary | None) -> None:
         show_table(table)
     if repaired is not None:
         typer.echo(f"Repaired: {repaired.shards} shards made again, to the bytes that the manifest has.")
-        for generation_id, why in repaired.failed.items():
-            note(f"Generation {generation_id} could not be repaired: {why}")
+        for screening_id, count in repaired.removed.items():
+            typer.echo(
+                f"Removed: {count} files of screening {screening_id}; `platform screen --resume {screening_id}`."
+            )
+        if repaired.exported:
+            typer.echo("Exported: the tables of the queue, from its ledger.")
+        for name, why in repaired.failed.items():
+            note(f"{name} could not be repaired: {why}")
     counts = report.counts
     looked = (
         f"Looked at: datasets {counts['datasets']}, models {counts['models']}, generations {counts['generations']}, "
-        f"shards {counts['shards']:,}, rows {counts['rows']:,}; shards drawn again {counts['remade']}."
+        f"shards {counts['shards']:,}, screenings {counts['screenings']}, attempts {counts['attempts']:,}, "
+        f"rows {counts['rows']:,}; shards drawn again {counts['remade']}."
     )
     problems = len(report.problems)
     verdict = "Sound." if not problems else f"{problems} {'problem' if problems == 1 else 'problems'}."

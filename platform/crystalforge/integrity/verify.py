@@ -9,11 +9,14 @@ from crystalforge.catalog.shards import MANIFEST_NAME
 from crystalforge.home import DATASET_RECORD, GENERATION_RECORD, TRAINING_RECORD, Home
 from crystalforge.integrity.calculations import verify_queue
 from crystalforge.integrity.datasets import verify_dataset
-from crystalforge.integrity.findings import Report
+from crystalforge.integrity.findings import Kind, Report
 from crystalforge.integrity.generations import verify_generation
+from crystalforge.integrity.screenings import verify_screening
 from crystalforge.integrity.trainings import verify_training
+from crystalforge.screening.plan import SCREENING_RECORD
 
 DEFAULT_REMAKE = 1
+LINKED = "Expected a folder, found a link, which no command follows. Put the folder itself in its place."
 
 
 def verify_home(
@@ -26,7 +29,7 @@ def verify_home(
     Args:
         home: the home; an absent one is sound.
         remake: shards of each generation to draw again from their seeds.
-        on_part: told of each dataset, training and generation as it is begun, with its place and their number.
+        on_part: told of each dataset, training, generation and so on as it is begun, with its place and their number.
     """
     report = Report(home.path)
     parts: list[tuple[Path, Callable[[], None]]] = [
@@ -36,12 +39,16 @@ def verify_home(
             (folder, _later(verify_generation, report, home, folder, remake=remake))
             for folder in _folders(home.generations, GENERATION_RECORD, MANIFEST_NAME)
         ),
+        *((folder, _later(verify_screening, report, folder)) for folder in _folders(home.screenings, SCREENING_RECORD)),
         *((folder, _later(verify_queue, report, home)) for folder in [home.validations] if folder.is_dir()),
     ]
     for place, (folder, verify) in enumerate(parts, start=1):
         if on_part:
             on_part(folder.name, place, len(parts))
-        verify()
+        if folder.is_symlink() and folder.parent != home.path:
+            report.add(Kind.RECORD, folder, LINKED)
+        else:
+            verify()
     return report
 
 

@@ -50,8 +50,8 @@ def export_ledger(ledger: Ledger) -> None:
     """
     with _alone(ledger.folder):
         tables: dict[str, dict[str, Any]] = {}
-        for name, (schema, sql) in EXPORTS.items():
-            content, file = encode_table(_table(ledger, schema, sql))
+        for name in EXPORTS:
+            content, file = encode_table(table_of(ledger, name))
             relative = f"{TABLES_FOLDER}/{name}-{file.sha256[:16]}.parquet"
             path = ledger.folder / relative
             if not path.is_file():
@@ -70,7 +70,9 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _table(ledger: Ledger, schema: pa.Schema, sql: str) -> pa.Table:
+def table_of(ledger: Ledger, name: str) -> pa.Table:
+    """One of ``EXPORTS`` as the ledger is now."""
+    schema, sql = EXPORTS[name]
     rows = ledger.rows(sql)
     columns = [_column(field, [row[field.name] for row in rows]) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
