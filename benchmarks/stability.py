@@ -71,6 +71,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "limit": options.limit,
         "scale": _scale(home, plans["materials"], reference, options),
         "funnels": _funnels(home, plans, reference.name),
+        "dataset": _dataset(home),
         "costs": _costs(home, plans),
         "commands": [" ".join(["platform screen --source", *map(_quoted, choice)]) for choice in _choices(options)],
     }
@@ -189,6 +190,20 @@ def _funnels(home: Any, plans: dict[str, str], reference: str) -> dict[str, list
             rows = read_funnel(home, [plans[name]], reference)
             found[name] = [row | {"shares": [asdict(share) for share in shares(row)]} for row in rows]
     return found
+
+
+def _dataset(home: Any) -> list[dict[str, Any]]:
+    """What is tabulated of the real crystals of each space group, and (null) of all: the models learned from these."""
+    from crystalforge.catalog.query import open_catalog
+
+    sql = """
+    SELECT space_group_number, count(energy_above_hull) AS n, count_if(energy_above_hull <= 0.1) AS n_near,
+      count_if(energy_above_hull <= 0) AS n_stable
+    FROM materials GROUP BY GROUPING SETS ((space_group_number), ()) ORDER BY space_group_number NULLS FIRST
+    """
+    with open_catalog(home) as catalog:
+        rows: list[dict[str, Any]] = catalog.query(sql).to_pylist()
+    return rows
 
 
 def _costs(home: Any, plans: dict[str, str]) -> dict[str, dict[str, float]]:

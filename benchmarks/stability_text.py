@@ -53,6 +53,7 @@ def page(results: dict[str, Any]) -> str:
         "Crystals of the reference that are not in the dataset have no structure here: *new formula* is the stricter "
         "test. *Not P1*: a space group above 1 at symprec 0.1 Å after relaxation. Unique falls with n.",
         _groups(results["funnels"]),
+        _dataset(results["dataset"]),
         "## Relaxations",
         _costs(results["costs"]),
         "## Scale",
@@ -125,6 +126,14 @@ def _groups(funnels: dict[str, list[dict[str, Any]]]) -> str:
             lines.append([str(group), *(str(row[column]) for column in GROUP_COLUMNS.values())])
         parts.append(f"### {name} by space group, counts\n\n{_table(lines)}")
     return "\n\n".join(parts)
+
+
+def _dataset(rows: list[dict[str, Any]]) -> str:
+    lines = [["space group", "crystals with an energy", "within 0.1 eV/atom", "at most 0 eV/atom"]]
+    for row in rows:
+        shares = [f"{row[name]} ({row[name] / row['n']:.0%})" if row["n"] else "–" for name in ("n_near", "n_stable")]
+        lines.append([str(row["space_group_number"] or "all"), str(row["n"]), *shares])
+    return f"### The dataset by space group, as tabulated\n\nThe models learned from these.\n\n{_table(lines)}"
 
 
 def _costs(costs: dict[str, dict[str, float]]) -> str:

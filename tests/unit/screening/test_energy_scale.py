@@ -92,3 +92,13 @@ def test_given_energies_are_taken_as_they_are() -> None:
 def test_no_crystal_makes_no_scale() -> None:
     with pytest.raises(UsageError, match="No real crystal"):
         fit_scale([], **NAMES)
+
+
+def test_a_heavier_ridge_stays_closer_to_the_given_energies() -> None:
+    given = {symbol: energy + 0.2 for symbol, energy in TRUE.items()}
+
+    def distance(ridge: float) -> float:
+        scale = fit_scale(crystals(20), prior=given, ridge=ridge, **NAMES)
+        return sum(abs(scale.element_energies[symbol] - energy) for symbol, energy in given.items())
+
+    assert distance(100.0) < distance(1.0) < distance(0.01)
