@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -26,6 +28,25 @@ def composition_of(formula: str) -> Composition:
         return Composition(formula)
     except ValueError as error:
         raise UsageError(f"'{formula}' is no formula: expected one such as SrTiO3 ({error}).") from error
+
+
+@lru_cache(maxsize=100_000)
+def reduced_formula(formula: str) -> str:
+    """A formula as all with its ratios are written.
+
+    Raises:
+        UsageError: it is no formula.
+    """
+    with noble_gases_allowed():
+        return str(composition_of(formula).reduced_formula)
+
+
+@contextmanager
+def noble_gases_allowed() -> Iterator[None]:
+    """Pymatgen orders formulas by electronegativity, and warns that a noble gas has none: it then comes last."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No Pauling electronegativity")
+        yield
 
 
 def elements_of(formula: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from crystalforge.crystals.rows import batch_from_table
 from crystalforge.evaluation.matching import are_equal, reduced_structure
 from crystalforge.schemas.discoveries import DISCOVERIES
 from crystalforge.schemas.relaxations import IDENTITY, RelaxationStatus
-from crystalforge.screening.compositions import composition_of
+from crystalforge.screening.compositions import reduced_formula
 from crystalforge.screening.reference import Reference
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def discoveries(
     """
     judged = {row["relaxation_id"]: row for row in stabilities.select(["relaxation_id", *STABLE_COLUMNS]).to_pylist()}
     rows = relaxations.to_pylist()
-    formulas = {reduced(row["formula"]) for row in rows if row["status"] == RelaxationStatus.CONVERGED}
+    formulas = {reduced_formula(row["formula"]) for row in rows if row["status"] == RelaxationStatus.CONVERGED}
     known = _known_crystals(materials, formulas)
-    known_formulas = {*map(reduced, materials["reduced_formula"].to_pylist())}
-    known_formulas |= {reduced(crystal.formula) for crystal in reference.crystals}
+    known_formulas = {*map(reduced_formula, materials["reduced_formula"].to_pylist())}
+    known_formulas |= {reduced_formula(crystal.formula) for crystal in reference.crystals}
     seen = KnownCrystals()
     found = []
     for row in rows:
@@ -68,7 +68,7 @@ def discoveries(
         if verdict["is_converged"]:
             verdict |= _stability(judged.get(row["relaxation_id"], {}))
             verdict |= _novelty(row, seen, known)
-            verdict["is_new_formula"] = reduced(row["formula"]) not in known_formulas
+            verdict["is_new_formula"] = reduced_formula(row["formula"]) not in known_formulas
             verdict["is_symmetric"] = row["space_group_after_loose"] not in ASYMMETRIC
             verdict["rmsd"] = row["rmsd"]
         found.append(verdict)
@@ -97,7 +97,7 @@ def _stability(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _novelty(row: Mapping[str, Any], seen: KnownCrystals, known: KnownCrystals) -> dict[str, Any]:
-    formula, structure = reduced(row["formula"]), reduced_structure(relaxed_cell(row))
+    formula, structure = reduced_formula(row["formula"]), reduced_structure(relaxed_cell(row))
     equal_to, known_as = seen.find(formula, structure), known.find(formula, structure)
     if equal_to is None:
         seen.by_formula[formula].append((row["relaxation_id"], structure))
@@ -106,11 +106,11 @@ def _novelty(row: Mapping[str, Any], seen: KnownCrystals, known: KnownCrystals) 
 
 def _known_crystals(materials: pa.Table, formulas: set[str]) -> KnownCrystals:
     """The crystals of a dataset that have one of the formulas."""
-    wanted = [reduced(formula) in formulas for formula in materials["reduced_formula"].to_pylist()]
+    wanted = [reduced_formula(formula) in formulas for formula in materials["reduced_formula"].to_pylist()]
     some = materials.filter(pa.array(wanted, pa.bool_()))
     known = KnownCrystals()
     for index, cell in primitive_cells(batch_from_table(some)):
-        name = reduced(some["reduced_formula"][index].as_py())
+        name = reduced_formula(some["reduced_formula"][index].as_py())
         known.by_formula[name].append((some["material_id"][index].as_py(), reduced_structure(cell)))
     return known
 
@@ -122,8 +122,3 @@ def relaxed_cell(row: Mapping[str, Any]) -> PrimitiveCell:
         frac_coords=np.array(row["frac_coords"]).reshape(-1, 3),
         atomic_numbers=atomic_number(np.array(row["species"])),
     )
-
-
-def reduced(formula: str) -> str:
-    """A formula as all with its ratios are written."""
-    return str(composition_of(formula).reduced_formula)

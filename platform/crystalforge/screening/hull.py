@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from crystalforge.screening.compositions import composition_of, elements_of, system_name, systems_within
+from crystalforge.screening.compositions import (
+    composition_of,
+    elements_of,
+    noble_gases_allowed,
+    system_name,
+    systems_within,
+)
 from crystalforge.screening.reference import Reference, ReferenceCrystal
 
 if TYPE_CHECKING:
@@ -76,10 +82,12 @@ class ReferenceHull:
         if missing:
             return HullEnergy(None, (), missing, gaps)
         composition = composition_of(formula)
-        diagram = self._diagram(system_name(elements), frozenset(leave_out) & self._names(elements))
-        shares = diagram.get_decomposition(composition)
+        with noble_gases_allowed():
+            diagram = self._diagram(system_name(elements), frozenset(leave_out) & self._names(elements))
+            shares = diagram.get_decomposition(composition)
+            names = {entry: entry.composition.reduced_formula for entry in shares}
+        found = sorted((names[entry], round(float(share), 3)) for entry, share in shares.items())
         energy = float(sum(entry.energy_per_atom * share for entry, share in shares.items()))
-        found = sorted((entry.composition.reduced_formula, round(float(share), 3)) for entry, share in shares.items())
         return HullEnergy(formation_energy_per_atom - energy, tuple(found), (), gaps)
 
     def _names(self, elements: tuple[str, ...]) -> set[str]:

@@ -115,3 +115,10 @@ def test_the_real_hull_gives_the_tabulated_energies_of_its_own_crystals(shared_d
     # Reference and tabulated hull are not of one day: some competing crystals are missing, a few came later.
     assert np.mean(np.abs(errors) < 0.02) >= 0.88
     assert abs(np.mean(errors)) < 0.005
+
+
+def test_a_noble_gas_is_judged_without_a_warning() -> None:
+    """pymatgen warns of its electronegativity where it writes a formula; warnings are errors in these tests."""
+    hull = ReferenceHull(Reference("r", "none", (ReferenceCrystal("x", "NaAr2", -0.1),)))
+    found = hull.energy_above_hull("NaAr", 0.0)
+    assert found.decomposition == (("Na", 0.25), ("NaAr2", 0.75))
