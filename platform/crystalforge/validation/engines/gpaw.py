@@ -28,6 +28,7 @@ from crystalforge.validation.engines.contract import (
     read_output_of,
 )
 from crystalforge.validation.engines.gpaw_program import ERROR, INPUT, OUTPUT
+from crystalforge.validation.engines.sampling import kpoint_grid, starting_moments
 from crystalforge.validation.recipe import CalculationRecipe
 from crystalforge.validation.states import ErrorClass
 
@@ -45,10 +46,6 @@ Pb Pd Pt Rb Re Rh Rn Ru S Sb Sc Se Si Sn Sr Ta Te Ti Tl V W Xe Y Zn Zr
 """
 DATA_SETS = frozenset(_ELEMENTS.split())
 """Elements of gpaw-data's PBE data sets."""
-MAGNETIC = {"V": 3.0, "Cr": 4.0, "Mn": 5.0, "Fe": 4.0, "Co": 3.0, "Ni": 2.0}
-"""Starting moments (μB), all parallel: a crystal with one of these is computed with spin ``by-composition``."""
-FAINT_MOMENT = 0.5
-"""μB; of every other atom where the recipe wants spin always."""
 
 
 class Gpaw(Engine):
@@ -130,29 +127,6 @@ class Gpaw(Engine):
         path = job.folder / OUTPUT
         output = read_json(path) if path.is_file() else {}
         return {"engine": self.name} | {name: output[name] for name in ("versions", "data_sets") if name in output}
-
-
-def kpoint_grid(crystal: Crystal, density: float) -> list[int]:
-    """Points along each reciprocal vector, so that the grid is as dense as asked and as even as it can be.
-
-    Args:
-        crystal: with its lattice.
-        density: points per Å⁻³ of reciprocal cell, with the 2π.
-    """
-    reciprocal = 2 * np.pi * np.linalg.inv(crystal.lattice).T
-    lengths = np.linalg.norm(reciprocal, axis=1)
-    per_length = (density * abs(np.linalg.det(reciprocal)) / lengths.prod()) ** (1 / 3)
-    return [max(1, int(np.ceil(per_length * length - 1e-6))) for length in lengths]
-
-
-def starting_moments(crystal: Crystal, spin: str) -> list[float] | None:
-    """Magnetic moment (μB) that each atom starts with; None: without spin."""
-    if crystal.magnetic_moments and spin != "none":
-        return list(crystal.magnetic_moments)
-    names = symbols(crystal.atomic_numbers).tolist()
-    if spin == "none" or (spin == "by-composition" and not set(names) & set(MAGNETIC)):
-        return None
-    return [MAGNETIC.get(name, FAINT_MOMENT if spin == "collinear" else 0.0) for name in names]
 
 
 def _python() -> str:
