@@ -18,7 +18,15 @@ import pyarrow as pa
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
 from crystalforge.errors import CrystalforgeError, DamagedFileError, ScreeningError
-from crystalforge.files import TEMPORARY_SUFFIX, exclusive, read_record, sha256_of_file, utc_now, write_json
+from crystalforge.files import (
+    TEMPORARY_SUFFIX,
+    exclusive,
+    path_within,
+    read_record,
+    sha256_of_file,
+    utc_now,
+    write_json,
+)
 from crystalforge.generation.plan import Shard
 from crystalforge.home import Home
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
@@ -85,7 +93,7 @@ def plan_screening(
         shard_size=shard_size,
         generation_id=str(inputs["generation_id"][0]) if "generation_id" in inputs.column_names else None,
     )
-    folder = home.screenings / plan.screening_id
+    folder = path_within(home.screenings, plan.screening_id, source=home.screenings)
     if not (folder / SCREENING_RECORD).is_file():
         write_shard(folder, INPUTS_FILE, inputs)
         write_json(folder / SCREENING_RECORD, plan.to_json() | {"created_at": utc_now()})
@@ -170,7 +178,7 @@ def screen(
         ScreeningError: shards failed, or the potential is of another version; what is done is kept.
     """
     started = time.time()
-    folder = home.screenings / plan.screening_id
+    folder = path_within(home.screenings, plan.screening_id, source=home.screenings)
     with exclusive(folder, f"The screening {plan.screening_id}"):
         for left_over in folder.rglob(f"*{TEMPORARY_SUFFIX}"):  # of a process that was killed
             left_over.unlink(missing_ok=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from crystalforge.catalog.query import DEFAULT_MEMORY_LIMIT, Catalog, open_catalog
 from crystalforge.catalog.shards import ShardManifest, write_shard
 from crystalforge.files import write_json
 from crystalforge.home import Home
@@ -108,3 +113,26 @@ def digest(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+@dataclass(frozen=True)
+class Place:
+    """A home with an open catalog, and files beside it that SQL must not see."""
+
+    folder: Path
+    home: Home
+    catalog: Catalog
+    before: dict[str, str]
+    """Digest of the folder."""
+
+
+@contextmanager
+def place_to_attack(folder: Path, memory_limit: str = DEFAULT_MEMORY_LIMIT) -> Iterator[Place]:
+    """A home with a dataset and a generation of 20 samples; beside it ``secret.csv`` and ``secret.parquet``."""
+    home = Home.locate(folder / "home")
+    add_dataset(home)
+    add_generation(home, "older", "2026-01-02T00:00:00Z")
+    (folder / "secret.csv").write_text("secret\n1\n")
+    pq.write_table(pa.table({"secret": [1]}), folder / "secret.parquet")
+    with open_catalog(home, memory_limit=memory_limit) as catalog:
+        yield Place(folder, home, catalog, digest(folder))

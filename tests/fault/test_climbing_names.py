@@ -17,8 +17,9 @@ from crystalforge.files import read_json, sha256_of_file, write_json
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 from crystalforge.integrity import Kind, verify_home
-from crystalforge.jobs.generate import generate
+from crystalforge.jobs.generate import draw_here, generate
 from crystalforge.jobs.generation_plans import load_plan
+from crystalforge.jobs.repair import repair_home
 from crystalforge.jobs.trained_models import find_models
 
 CLIMBING = ["../../../outside/victim", "{outside}/victim", "space_group_number=225/../../../../outside/victim", "", "."]
@@ -132,6 +133,13 @@ def test_a_room_may_lie_elsewhere(drawn_home: Home, outside: Path, drawn: tuple[
     assert catalog_statements(drawn_home)[1]
     assert generate(drawn_home, drawn[1]).shards_kept == 4
     assert verify_home(drawn_home, remake=0).problems == []
+    shard = next((outside / "generations").rglob("shard-00000.parquet"))
+    before = sha256_of_file(shard)
+    shard.write_bytes(b"damaged")
+    report = verify_home(drawn_home, remake=0)
+    assert report.problems[0].path.startswith(f"generations/{drawn[1].generation_id}/")
+    assert repair_home(drawn_home, report, draw=draw_here).shards == 1
+    assert sha256_of_file(shard) == before
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc/passwd", "..", "a/b", ".hidden"])

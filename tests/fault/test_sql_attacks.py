@@ -9,16 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
-from small_catalog import add_dataset, add_generation, digest
+from small_catalog import Place, digest, place_to_attack
 
-from crystalforge.catalog.query import Catalog, open_catalog
+from crystalforge.catalog.query import open_catalog
 from crystalforge.errors import QueryError, UsageError
-from crystalforge.home import Home
 
 PLATFORM = [sys.executable, "-c", "from crystalforge.cli import main; main()"]
 DEAF = "SELECT list_sum(list_transform(range(30000000), lambda x: x % 7))"
@@ -26,25 +24,10 @@ DEAF = "SELECT list_sum(list_transform(range(30000000), lambda x: x % 7))"
 JOIN = "SELECT count(*) FROM range(100000) a, range(10000) b, range(1000) c WHERE hash(a.range, b.range, c.range) = 7"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A home with an open catalog, and a file beside it that SQL must not see."""
-
-    folder: Path
-    home: Home
-    catalog: Catalog
-    before: dict[str, str]
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("attacked")
-    home = Home.locate(folder / "home")
-    add_dataset(home)
-    add_generation(home, "older", "2026-01-02T00:00:00Z")
-    (folder / "secret.csv").write_text("secret\n1\n")
-    with open_catalog(home, memory_limit="200MB") as catalog:
-        yield Place(folder, home, catalog, digest(folder))
+    with place_to_attack(tmp_path_factory.mktemp("attacked"), memory_limit="200MB") as found:
+        yield found
 
 
 def platform_sql(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -86,8 +86,14 @@ class Report:
 
     def add(self, kind: Kind, path: Path, message: str, shard: str = "") -> None:
         """Note a finding."""
-        within = path.relative_to(self.home) if path.is_relative_to(self.home) else path
-        self.findings.append(Finding(kind, str(within), message, shard))
+        self.findings.append(Finding(kind, str(self._within(path)), message, shard))
+
+    def _within(self, path: Path) -> Path:
+        """The path as seen from the home, whose rooms may be links to another disk."""
+        if path.is_relative_to(self.home) or not self.home.is_dir():
+            return path.relative_to(self.home) if path.is_relative_to(self.home) else path
+        rooms = {Path(room.name): room.resolve() for room in self.home.iterdir() if room.is_symlink()}
+        return next((name / path.relative_to(room) for name, room in rooms.items() if path.is_relative_to(room)), path)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

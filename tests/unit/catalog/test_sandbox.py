@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from small_catalog import add_dataset, add_generation, digest
+from small_catalog import Place, digest, place_to_attack
 
-from crystalforge.catalog.query import Catalog, memory_bytes, open_catalog
+from crystalforge.catalog.query import memory_bytes, open_catalog
 from crystalforge.catalog.tables import TABLES
 from crystalforge.errors import QueryError, UsageError
 from crystalforge.files import sha256_of_file
@@ -114,26 +110,10 @@ ATTACKS = [
 ]
 
 
-@dataclass(frozen=True)
-class Place:
-    """A home with an open catalog, and files around it that SQL must not see."""
-
-    folder: Path
-    home: Home
-    catalog: Catalog
-    before: dict[str, str]
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("attacked")
-    home = Home.locate(folder / "home")
-    add_dataset(home)
-    add_generation(home, "older", "2026-01-02T00:00:00Z")
-    (folder / "secret.csv").write_text("secret\n1\n")
-    pq.write_table(pa.table({"secret": [1]}), folder / "secret.parquet")
-    with open_catalog(home) as catalog:
-        yield Place(folder, home, catalog, digest(folder))
+    with place_to_attack(tmp_path_factory.mktemp("attacked")) as found:
+        yield found
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
