@@ -8,6 +8,7 @@ import pytest
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
 from crystalforge.errors import DamagedFileError, StorageError
+from crystalforge.files import PathsWithin
 from crystalforge.schemas import SAMPLES
 
 TABLE = pa.table({"x": [1, 2, 3], "label": pa.array(["a", "b", "a"]).dictionary_encode()})
@@ -119,3 +120,16 @@ def test_a_shard_with_rejected_rows_is_read_by_pyarrow_too(tmp_path: Path) -> No
     )
     record = write_shard(tmp_path, "shard.parquet", table)
     assert read_shard(tmp_path, record)["multiplicities"].to_pylist() == [[1, 2, 3], None, [4, 4, 8]]
+
+
+def test_names_that_no_file_can_have_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    within = PathsWithin(tmp_path, tmp_path)
+    for name in ("circle", "circle/shard.parquet", "x" * 300, "a\0b", "group/../../x"):
+        with pytest.raises(DamagedFileError, match="expected a plain file inside"):
+            within(name)
+    assert within("group/shard.parquet") == tmp_path / "group" / "shard.parquet"
+    (tmp_path / "group").mkdir()
+    (tmp_path / "group" / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DamagedFileError, match="expected a plain file inside"):
+        within("group/link")
