@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "seeds": sorted({compared.seeds[name] for name in compared.by_share}),
         "generations": compared.by_share,
         "equal": compared.equal,
-        "trainings": _trainings(options.home, [*compared.by_share]),
+        "trainings": trainings(options.home, [*compared.by_share]),
         "collapse": _collapse(by_share, occurrences),
         "neutral": _neutral(options.home, compared.charge_balanced),
         "data": _data(options.home, next(iter(compared.by_share))),
@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-def _trainings(home: Path, generations: list[str]) -> dict[str, dict[str, Any]]:
+def trainings(home: Path, generations: list[str]) -> dict[str, dict[str, Any]]:
     """Recipe and generator steps of the training of each generation, as its record has them."""
     from crystalforge.evaluation.generations import find_generation
     from crystalforge.files import read_json

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import run_as_script
+from model_comparison import trainings
 from stability_text import page
 
 TITLE = "Stable, unique and novel"
@@ -64,7 +65,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.judge:
         for screening_id in plans.values():
             _platform(options, ["--resume", screening_id, "--judge-only"])
+    generations = {"forge": options.forge, "paper": options.paper}
     results = {
+        "trainings": {name: trainings(options.home, [each])[each] for name, each in generations.items() if each},
         "potential": options.potential,
         "reference": reference.name,
         "correction": reference.correction,
@@ -184,11 +187,12 @@ def _funnels(home: Any, plans: dict[str, str], reference: str) -> dict[str, list
 
     from crystalforge.screening.funnel import read_funnel, shares
 
+    rows = read_funnel(home, reference=reference)
     found = {}
     for name in ("forge", "paper", *NULLS):
-        if name in plans:
-            rows = read_funnel(home, [plans[name]], reference)
-            found[name] = [row | {"shares": [asdict(share) for share in shares(row)]} for row in rows]
+        of_plan = [row for row in rows if row["screening_id"] == plans.get(name)]
+        if of_plan:  # others are not judged yet
+            found[name] = [row | {"shares": [asdict(share) for share in shares(row)]} for row in of_plan]
     return found
 
 

@@ -40,6 +40,7 @@ def page(results: dict[str, Any]) -> str:
         "calculation: the potential flatters weak crystals. The nulls have as many samples of each space group as "
         "forge: `noise` is random in everything, `random_triples` has random elements on the cells and sites of real "
         "crystals. Intervals: Wilson, 95 %, of the draw alone; the error of potential and scale is not in them.",
+        " ".join(_training(name, one) for name, one in results["trainings"].items()),
         _unfinished(results),
         "## Targets",
         _targets(results),
@@ -64,6 +65,12 @@ def page(results: dict[str, Any]) -> str:
         "2 shared cores, no GPU.",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _training(name: str, training: dict[str, Any]) -> str:
+    ends = sorted({*training["generator_steps"][:1], *training["generator_steps"][-1:]})
+    steps = " to ".join(f"{number:,}" for number in ends)
+    return f"`{name}` is training {training['training_id']}, {steps} generator steps for each space group."
 
 
 def _unfinished(results: dict[str, Any]) -> str:
