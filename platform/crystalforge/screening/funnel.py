@@ -56,8 +56,8 @@ JUDGED = {
     "at most 0 eV/atom": "n_stable",
     "M.S.U.N. (within 0.1, unique, novel)": "n_msun",
     "S.U.N. (at most 0, unique, novel)": "n_sun",
-    "M.S.S.U.N. (the first, not P1)": "n_mssun",
-    "S.S.U.N. (the second, not P1)": "n_ssun",
+    "M.S.S.U.N. (M.S.U.N., not P1)": "n_mssun",
+    "S.S.U.N. (S.U.N., not P1)": "n_ssun",
 }
 STEPS = (*PLAIN_STEPS, *(Step(name, column, way) for name, column in JUDGED.items() for way in Counting))
 
