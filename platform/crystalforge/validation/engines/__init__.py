@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from crystalforge.errors import RecipeError
 from crystalforge.validation.engines.contract import Engine
+from crystalforge.validation.engines.elk import Elk
 from crystalforge.validation.engines.gpaw import Gpaw
 from crystalforge.validation.engines.potential import PotentialEngine
 from crystalforge.validation.engines.stand_in import StandIn
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Gpaw, PotentialEngine, StandIn)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Gpaw, Elk, PotentialEngine, StandIn)}
 """By the name that a recipe gives."""
 
 
