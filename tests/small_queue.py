@@ -9,7 +9,7 @@ import numpy as np
 import psutil
 
 from crystalforge.validation.attempt import AttemptOrder, run_attempt
-from crystalforge.validation.claims import claim, record
+from crystalforge.validation.claims import ATTEMPTS_FOLDER, claim, record
 from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.ledger import Ledger
 from crystalforge.validation.leftovers import MARK
@@ -51,14 +51,19 @@ def work_off(ledger: Ledger) -> list[tuple[str, AttemptState]]:
     ]
 
 
-def marked_processes(attempt_id: str | None = None) -> list[psutil.Process]:
-    """Processes of a calculation, or of any."""
+def marked_processes(*attempt_ids: str) -> list[psutil.Process]:
+    """Processes of some attempts. Those of others, as of a queue that somebody works off meanwhile, are not ours."""
     found = []
     for process in psutil.process_iter():
         try:
-            mark = process.environ().get(MARK)
-            if mark and (attempt_id is None or mark == attempt_id) and process.status() != psutil.STATUS_ZOMBIE:
+            if process.environ().get(MARK) in attempt_ids and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except psutil.Error:
             continue
     return found
+
+
+def processes_of(validations: Path) -> list[psutil.Process]:
+    """Processes of all attempts of a queue."""
+    folder = validations / ATTEMPTS_FOLDER
+    return marked_processes(*(path.name for path in folder.iterdir())) if folder.is_dir() else []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from small_queue import crystals, marked_processes, stand_in_recipe
+from small_queue import crystals, processes_of, stand_in_recipe
 
 from crystalforge.catalog.query import open_catalog
 from crystalforge.errors import BusyError
@@ -84,7 +84,7 @@ def _check(home: Home, *, count: int = COUNT) -> list[tuple[str, int]]:
         states = ledger.rows("SELECT state, count(*) AS n FROM attempts GROUP BY state ORDER BY state")
         folders = {folder.name for folder in (home.validations / "attempts").iterdir()}
         assert folders <= {row["attempt_id"] for row in ledger.rows("SELECT attempt_id FROM attempts")}
-    _until(lambda: not marked_processes())
+    _until(lambda: not processes_of(home.validations))
     return [(row["state"], row["n"]) for row in states]
 
 
@@ -212,14 +212,14 @@ def test_the_second_dispatcher_stops_and_names_the_first(home: Home, address: st
 def test_stopping_and_cancelling_end_what_runs(home: Home, address: str) -> None:
     _fill(home, count=2, behaviour="hang", resources={"walltime_s": 600, "grace_s": 0.2})
     with _dispatcher(home, "never", address) as process:
-        _until(lambda: len(marked_processes()) == 6)
+        _until(lambda: len(processes_of(home.validations)) == 6)
         with Ledger(home.validations) as ledger:
             assert change(ledger, Request.CANCEL, [1]) == ([1], [])
-        _until(lambda: len(marked_processes()) == 3)
+        _until(lambda: len(processes_of(home.validations)) == 3)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=DEADLINE_S)
     assert process.returncode == -signal.SIGINT, "as by Ctrl-C: in good order"
-    _until(lambda: not marked_processes())
+    _until(lambda: not processes_of(home.validations))
     with Ledger(home.validations) as ledger:
         assert ledger.counts() == {CalculationState.READY: 1, CalculationState.CANCELLED: 1}
         rows = ledger.rows("SELECT state FROM attempts")
