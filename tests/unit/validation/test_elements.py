@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import spglib
 from ase.build import bulk
 
 from crystalforge.validation.corrections import correction_per_atom
@@ -14,7 +15,21 @@ from crystalforge.validation.elements import MOLECULES, NOBLE, element_crystal
 from crystalforge.validation.engines.gpaw import DATA_SETS, Gpaw, starting_moments
 from crystalforge.validation.recipe import load_recipe
 
-WITHOUT = {"B", "P", "S", "Ga", "Mn", "Se", "Br", "Te", "I"}
+WITHOUT = {"S", "Mn"}
+GROUND_STATES = {
+    "Al": (225, 1),
+    "Mg": (194, 2),
+    "As": (166, 2),
+    "C": (194, 4),
+    "Sn": (227, 2),
+    "P": (64, 4),
+    "Ga": (64, 4),
+    "Se": (152, 3),
+    "B": (166, 12),
+    "I": (64, 4),
+    "Cr": (229, 2),
+}
+"""Space group and atoms of the primitive cell (of chromium, of its antiferromagnet)."""
 
 
 def test_the_elements_without_a_reference_are_those_that_the_module_names() -> None:
@@ -29,6 +44,17 @@ def test_each_reference_is_of_its_element_alone_and_fits_the_engine(symbol: str)
     assert Gpaw().refusal(crystal, load_recipe("gpaw-static")) is None
     distances = crystal.to_atoms().repeat(2).get_all_distances(mic=True)
     assert 0.7 < distances[distances > 0].min() < 5.5
+
+
+@pytest.mark.parametrize("symbol", GROUND_STATES)
+def test_elements_stand_in_the_form_of_their_ground_state(symbol: str) -> None:
+    space_group_number, n_atoms = GROUND_STATES[symbol]
+    crystal = element_crystal(symbol)
+    assert crystal is not None
+    cell = (crystal.lattice, crystal.frac_coords, crystal.atomic_numbers)
+    assert spglib.get_symmetry_dataset(cell, symprec=1e-2).number == space_group_number
+    assert crystal.n_atoms == n_atoms
+    assert starting_moments(crystal, "by-composition") == ([1.5, -1.5] if symbol == "Cr" else None)
 
 
 @pytest.mark.parametrize("symbol", MOLECULES)
