@@ -118,8 +118,7 @@ def _judged(home: Path, generation: str) -> set[str]:
 
 def figures_file(home: Path, generation: str) -> Path:
     """Where ``platform evaluate`` writes."""
-    from crystalforge.evaluation.evaluate import EVALUATION_FILE
-    from crystalforge.home import Home
+    from crystalforge.home import EVALUATION_FILE, Home
 
     return Home.locate(home).generations / generation / EVALUATION_FILE
 

@@ -22,13 +22,9 @@ from crystalforge.evaluation.real_crystals import RealCrystals, real_crystals
 from crystalforge.evaluation.samples import TRAINING, VALIDATION, SampleSet
 from crystalforge.evaluation.tables import figures_table, occurrences_table
 from crystalforge.evaluation.workers import workers
-from crystalforge.home import Home
+from crystalforge.home import EVALUATION_FILE, OCCURRENCES_FILE, Home
 
 logger = logging.getLogger(__name__)
-
-EVALUATION_FILE = "evaluation.parquet"
-"""In the folder of the generation."""
-OCCURRENCES_FILE = "occurrences.parquet"
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,10 @@ class PlannedFiles:
     """What to do about a shard that no line names."""
     resume: str
     """Command that makes what is not there."""
-    besides: frozenset[str] = frozenset()
-    """Files that are no shards and belong there."""
+    named_besides: frozenset[str] = frozenset()
+    """Files that are no shards and that the manifest may name."""
+    unnamed: frozenset[str] = frozenset()
+    """Files that belong there and that it must not name."""
 
 
 def verify_names(
@@ -55,13 +57,13 @@ def verify_names(
             f"Run `{planned.resume}`.{aside}"
         )
         report.add(Kind.UNFINISHED, folder, found)
-    for name in there.keys() - planned.rows.keys() - planned.besides:
+    for name in there.keys() - planned.rows.keys() - planned.named_besides - planned.unnamed:
         report.add(Kind.UNUSED, there[name], "Nothing names this file, so nobody reads it. It can be removed.")
 
 
 def verify_named(report: Report, folder: Path, planned: PlannedFiles, named: Collection[str]) -> None:
     """Check that a manifest names nothing but what belongs there."""
-    for name in set(named) - planned.rows.keys() - planned.besides:
+    for name in set(named) - planned.rows.keys() - planned.named_besides:
         found = f"The manifest names {name!r}: expected only planned shards. `platform verify --repair` takes it out."
         report.add(Kind.UNPLANNED, folder / MANIFEST_NAME, found)
 

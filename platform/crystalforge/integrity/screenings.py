@@ -60,7 +60,8 @@ def verify_screening(report: Report, folder: Path) -> None:
         undone="crystals were not relaxed yet",
         repair=screening.repair,
         resume=f"platform screen --resume {screening.plan.screening_id}",
-        besides=frozenset({INPUTS_FILE, *judged}),
+        named_besides=frozenset(judged),
+        unnamed=frozenset({INPUTS_FILE}),
     )
     verify_named(report, folder, planned, screening.lines)
     holder = held_by(folder)

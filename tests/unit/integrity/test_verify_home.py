@@ -17,7 +17,7 @@ from small_generation import TRAINING_ID
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
 from crystalforge.files import exclusive, read_json, write_json
 from crystalforge.generation.plan import GenerationPlan
-from crystalforge.home import Home
+from crystalforge.home import EVALUATION_FILE, Home
 from crystalforge.integrity import Finding, Kind, verify_home
 from crystalforge.schemas import SAMPLES
 from crystalforge.schemas.states import SAMPLE_STATES
@@ -148,6 +148,7 @@ def test_shards_without_line_and_without_file_are_told_apart(drawn_home: Home, f
 def test_what_nobody_reads_is_no_problem(drawn_home: Home, folder: Path) -> None:
     (folder / ".shard-00000.parquet.17.partial").write_bytes(b"half")
     (folder / "mine.parquet").write_bytes(b"mine")
+    (folder / EVALUATION_FILE).write_bytes(b"what `platform evaluate` keeps beside the shards")
     report = verify_home(drawn_home, remake=0)
     assert [finding.kind for finding in report.findings] == [Kind.UNUSED, Kind.UNUSED]
     assert report.problems == []
