@@ -8,8 +8,9 @@ from crystalforge.validation.engines.elk import Elk
 from crystalforge.validation.engines.gpaw import Gpaw
 from crystalforge.validation.engines.potential import PotentialEngine
 from crystalforge.validation.engines.stand_in import StandIn
+from crystalforge.validation.engines.vasp import Vasp
 
-ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Gpaw, Elk, PotentialEngine, StandIn)}
+ENGINES: dict[str, type[Engine]] = {engine.name: engine for engine in (Gpaw, Elk, Vasp, PotentialEngine, StandIn)}
 """By the name that a recipe gives."""
 
 
