@@ -1,8 +1,9 @@
 """All benchmarks, one after another: `make bench`, or `python benchmarks/run.py [--only merging] [--report-only]`.
 
 Each runs in a process of its own. Their figures stand in build/benchmarks/*.json; from these the page
-docs/benchmarks.md and its plots are written, which --report-only does without measuring. With --only, options that
-are not known here go to the benchmark: `python benchmarks/run.py --only merging --groups 225,227`.
+docs/benchmarks.md and its plots are written, which --report-only does without measuring. --only measures and writes
+one part and leaves the others of the page; options that are not known here then go to the benchmark:
+`python benchmarks/run.py --only merging --groups 225,227`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ BENCHMARKS = ("oracle", "prototype_recovery", "merging", "generation_cost", "gen
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs/benchmarks.md")
 PLOTS = Path("docs/benchmarks")
+MACHINE = "The machine"
 
 HEAD = """# Benchmarks
 
@@ -38,7 +41,7 @@ def main() -> int:
     options, passed_on = _parse()
     names = [name for name in options.only or BENCHMARKS if (ROOT / "benchmarks" / f"{name}.py").exists()]
     failed = [] if options.report_only else [name for name in names if not _run(name, options.out, passed_on)]
-    write_page(options.out)
+    write_page(options.out, names)
     for name in failed:
         print(f"{name} failed: the page keeps its figures of an earlier run, if there are any.", file=sys.stderr)
     return 1 if failed else 0
@@ -64,22 +67,40 @@ def _run(name: str, out: Path, passed_on: list[str]) -> bool:
     return code == 0
 
 
-def write_page(out: Path) -> None:
-    """Write docs/benchmarks.md and the plots from the JSON files in a folder."""
-    records = [json.loads(path.read_text()) for name in BENCHMARKS if (path := out / f"{name}.json").exists()]
-    if not records:
+def write_page(out: Path, names: Sequence[str]) -> None:
+    """Write these parts of docs/benchmarks.md and their plots; the others stay as the page has them."""
+    figures = {name: json.loads(path.read_text()) for name in names if (path := out / f"{name}.json").exists()}
+    if not figures:
         print(f"No figures in {out}: run `make bench` first.", file=sys.stderr)
         return
     (ROOT / PLOTS).mkdir(parents=True, exist_ok=True)
-    contents, parts = [], []
-    for record in records:
-        module = importlib.import_module(record["name"])
-        if hasattr(module, "plots"):
-            module.plots(record["results"], ROOT / PLOTS)
-        contents.append(f"- [{module.TITLE}](#{_anchor(module.TITLE)})")
-        parts.append(f"## {module.TITLE}\n\n{module.section(record['results']).strip()}\n\n{_origin(record)}")
-    (ROOT / PAGE).write_text("\n\n".join([HEAD.strip(), "\n".join(contents), *parts, _machines(records)]) + "\n")
-    print(f"page={PAGE} sections={len(parts)}", file=sys.stderr)
+    before = _parts_of((ROOT / PAGE).read_text()) if (ROOT / PAGE).exists() else {}
+    parts = {}
+    for name in BENCHMARKS:
+        title = importlib.import_module(name).TITLE
+        if name in figures:
+            parts[title] = _part(figures[name])
+        elif title in before:
+            parts[title] = before[title]
+    contents = "\n".join(f"- [{title}](#{_anchor(title)})" for title in parts)
+    kept_machine = before.get(MACHINE, "") if len(parts) > len(figures) else ""
+    parts[MACHINE] = _machines(list(figures.values()), kept_machine)
+    text = [HEAD.strip(), contents, *(f"## {title}\n\n{part}" for title, part in parts.items())]
+    (ROOT / PAGE).write_text("\n\n".join(text) + "\n")
+    print(f"page={PAGE} measured={','.join(figures)} parts={len(parts) - 1}", file=sys.stderr)
+
+
+def _part(record: dict[str, Any]) -> str:
+    module = importlib.import_module(record["name"])
+    if hasattr(module, "plots"):
+        module.plots(record["results"], ROOT / PLOTS)
+    return f"{module.section(record['results']).strip()}\n\n{_origin(record)}"
+
+
+def _parts_of(page: str) -> dict[str, str]:
+    """The parts of a page by their titles."""
+    pieces = (piece.partition("\n") for piece in page.split("\n## ")[1:])
+    return {title.strip(): text.strip() for title, _, text in pieces}
 
 
 def _anchor(title: str) -> str:
@@ -96,13 +117,15 @@ def _origin(record: dict[str, Any]) -> str:
     return f"*Measured on {record['date']}, in {record['wall_s'] / 60:.1f} min of wall time.*{options}"
 
 
-def _machines(records: list[dict[str, Any]]) -> str:
-    """What the sections were measured on: once where all are alike."""
+def _machines(records: list[dict[str, Any]], kept: str) -> str:
+    """What the parts were measured on, once where all are alike; ``kept`` tells it of parts that stay as they were."""
     named: dict[str, list[str]] = {}
     for record in records:
         named.setdefault(describe(record["machine"]), []).append(record["name"])
     lines = [text if len(named) == 1 else f"{', '.join(names)}: {text}" for text, names in named.items()]
-    return "## The machine\n\n" + "\n\n".join(lines)
+    if kept and kept not in lines:
+        lines = [f"{', '.join(names)}: {text}" for text, names in named.items()] + [f"Before that: {kept}"]
+    return "\n\n".join(lines)
 
 
 def describe(machine: dict[str, Any]) -> str:
