@@ -77,8 +77,8 @@ def _start(arguments: list, environment: dict, libc: "ctypes.CDLL | None") -> in
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores, and a program would inherit that
             signal.signal(number, signal.SIG_DFL)
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+        for descriptor, stream in enumerate(streams):
+            os.dup2(stream, descriptor)
         os.execvpe(arguments[0], arguments, environment)  # noqa: S606 (no shell is wanted)
     except OSError as error:
         os.write(2, f"{arguments[0]}: {error.strerror}\n".encode())
