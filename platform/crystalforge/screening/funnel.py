@@ -59,7 +59,8 @@ JUDGED = {
     "M.S.S.U.N. (M.S.U.N., not P1)": "n_mssun",
     "S.S.U.N. (S.U.N., not P1)": "n_ssun",
 }
-STEPS = (*PLAIN_STEPS, *(Step(name, column, way) for name, column in JUDGED.items() for way in Counting))
+NEW_FORMULA = Step("M.S.U.N. of a new formula", "n_msun_new_formula", Counting.FACE)
+STEPS = (*PLAIN_STEPS, *(Step(name, column, way) for name, column in JUDGED.items() for way in Counting), NEW_FORMULA)
 
 
 @dataclass(frozen=True)
