@@ -5,9 +5,12 @@ program and another folder of species files. ASE writes its input and reads its 
 
 Energies of crystals as they are only. Elk's own optimisation of a cell has no analytic stress: it takes a whole
 calculation for each strain and each step, by steepest descent. Molecules in a box are refused too: the small spheres of
-H, N, O and F make a basis of more than ten thousand waves there. Options of a recipe, which must state them all:
+H, N, O and F make a basis of more than ten thousand waves there.
 
-- ``rgkmax``: mean muffin-tin radius times the longest wave vector of the basis, the cut-off of LAPW;
+``cutoff_ev`` is that of the waves between the spheres. Elk itself counts it in radii of the crystal's spheres, mean or
+smallest: another basis, and another error of the energy, for each composition. Here it is one length for all crystals
+of a recipe, so that compounds and elements stay on one scale. Options of a recipe, which must state them all:
+
 - ``gmaxvr``: longest wave vector of density and potential (1/Bohr);
 - ``lmaxapw``: highest angular momentum of the waves in the spheres;
 - ``nempty``: empty states for each atom and spin;
@@ -20,6 +23,8 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 from crystalforge.crystals.elements import symbols
 from crystalforge.files import sha256_of_file
@@ -50,11 +55,14 @@ INSTALL = (
 INPUT_FILE = "elk.in"
 FUNCTIONALS = {"PBE": "PBE", "PBEsol": "PBESOL", "LDA": "LDA"}
 """By the recipe's name: ASE's."""
-OPTIONS = ("rgkmax", "gmaxvr", "lmaxapw", "nempty", "epsengy")
+OPTIONS = ("gmaxvr", "lmaxapw", "nempty", "epsengy")
 FIELD_PER_MOMENT = -0.02
 """Magnetic field in a sphere (Ha) for each μB that its atom is to start with; Elk's sign is against the moment."""
 FIELD_KEPT = 0.6
 """Share of the field that is left after each loop; after twenty nothing is."""
+BY_FIXED_RADIUS = -2
+"""Elk's number for a cut-off that is counted in a radius of 2 Bohr, whatever the spheres are."""
+FIXED_RADIUS = 2.0
 USUAL_MIXING = (0.4, 0.15)
 """Elk's own Broyden parameters; a repetition divides the first."""
 USUAL_LOOPS = 200
@@ -86,8 +94,7 @@ class Elk(Engine):
             "relax by GPAW or a potential first": physics.task != "static",
             f"functional = {physics.functional!r}: expected one of {', '.join(FUNCTIONALS)}": physics.functional
             not in FUNCTIONALS,
-            "Elk has no cutoff_ev: leave it out and state rgkmax": physics.cutoff_ev is not None,
-            "Elk needs kpoint_density": physics.kpoint_density is None,
+            "Elk needs cutoff_ev and kpoint_density": physics.cutoff_ev is None or physics.kpoint_density is None,
             f"smearing = {physics.smearing!r}: expected 'fermi-dirac', wider than 0": physics.smearing != "fermi-dirac"
             or physics.smearing_ev <= 0,
             f"Elk has no option {unknown}: expected {', '.join(OPTIONS)}": bool(unknown),
@@ -105,8 +112,8 @@ class Elk(Engine):
         from ase.io.elk import write_elk_in
 
         crystal, physics = job.crystal, job.recipe.physics
-        if physics.kpoint_density is None:
-            raise AttemptError(ErrorClass.UNSUITABLE_INPUT, "The recipe has no kpoint_density.")
+        if physics.kpoint_density is None or physics.cutoff_ev is None:
+            raise AttemptError(ErrorClass.UNSUITABLE_INPUT, "The recipe has no cutoff_ev or no kpoint_density.")
         moments = starting_moments(crystal, physics.spin)
         atoms = crystal.to_atoms()
         if moments:  # ASE writes them where Elk expects the field in the sphere
@@ -119,6 +126,8 @@ class Elk(Engine):
             "smearing": (physics.smearing, physics.smearing_ev),
             "spinpol": moments is not None,
             "reducebf": FIELD_KEPT,
+            "isgkmax": BY_FIXED_RADIUS,
+            "rgkmax": FIXED_RADIUS * longest_wave_vector(physics.cutoff_ev),
             "tforce": True,
             "broydpm": [USUAL_MIXING[0] / slower, USUAL_MIXING[1]],
             "maxscl": int(USUAL_LOOPS * slower),
@@ -155,6 +164,13 @@ class Elk(Engine):
         checksums = {name: sha256_of_file(path) for name, path in files.items() if path.is_file()}
         species = {name: {"file": files[name].name, "sha256": checksum} for name, checksum in checksums.items()}
         return {"engine": self.name, "species": species} | provenance_of(job.folder)
+
+
+def longest_wave_vector(cutoff_ev: float) -> float:
+    """Of waves up to an energy (eV), in 1/Bohr."""
+    from ase.units import Hartree
+
+    return float(np.sqrt(2 * cutoff_ev / Hartree))
 
 
 def _program() -> str:

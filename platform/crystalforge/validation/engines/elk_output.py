@@ -33,6 +33,7 @@ ENTROPY_SHARE = 0.5
 ERRORS = {
     "readspecies": ErrorClass.UNSUITABLE_INPUT,
     "readinput": ErrorClass.UNSUITABLE_INPUT,
+    "init1": ErrorClass.UNSUITABLE_INPUT,
     "checkmt": ErrorClass.UNSUITABLE_INPUT,
     "match": ErrorClass.UNSUITABLE_INPUT,
     "findsymlat": ErrorClass.UNSUITABLE_INPUT,
