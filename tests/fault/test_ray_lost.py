@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -19,6 +20,8 @@ from crystalforge.home import Home
 from crystalforge.jobs.cluster import TRAINER_SLOT
 from crystalforge.jobs.generate import draw_here, generate
 from crystalforge.jobs.generation_plans import load_plan
+
+logger = logging.getLogger(__name__)
 
 COMMAND = ["generate", "--shard-size", 40, "--space-groups", "225,62"]
 COUNT = 3000
@@ -99,7 +102,6 @@ def _kill_node(node: subprocess.Popen[bytes]) -> None:
     node.wait()
 
 
-@pytest.mark.nightly
 @pytest.mark.timeout(400)
 def test_a_lost_node_costs_no_shard(trained_home: Home, two_nodes: subprocess.Popen[bytes]) -> None:
     environment = {"RAY_ADDRESS": f"127.0.0.1:{PORT}"}
@@ -112,6 +114,7 @@ def test_a_lost_node_costs_no_shard(trained_home: Home, two_nodes: subprocess.Po
         _, log = process.communicate(timeout=200)
     except subprocess.TimeoutExpired:
         pytest.fail(stop(process, signal.SIGKILL))
+    logger.info("event=node_lost exit=%d committed_before=%d", process.returncode, committed)
     if process.returncode:
         assert process.returncode == 1, log.decode()
         assert "The same command" in log.decode() or "the same command" in log.decode()
