@@ -16,6 +16,8 @@ from crystalforge.errors import CrystalforgeError
 
 SOURCE = Path(__file__).with_name("failing_calls.c")
 LAYOUT = struct.Struct("qq")
+OUTCOMES = "outcomes.jsonl"
+"""Below the folder of a test: what came of each k."""
 """k and the number of calls counted."""
 
 

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from failing_calls import FailingCalls, run_forked
+from failing_calls import OUTCOMES, FailingCalls, run_forked
 from small_training import small_recipe, write_recipe
 
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import build_dataset, find_dataset, list_datasets
-from crystalforge.files import read_json, sha256_of_file
+from crystalforge.files import append_line, read_json, sha256_of_file
 from crystalforge.home import Home
 
 SHARDS = {"seed": 5, "shard_size": 10, "min_contact_ratio": 0.5, "space_groups": [225, 62]}
@@ -117,7 +116,7 @@ def try_each(work: Work, source: Home, folder: Path, ks: range, *, with_generati
         outcome = {"k": k, "calls": counted, "code": code, "log": log.read_text(), "damaged": damaged(home)}
         outcome |= {"rerun_code": work(home, log), "rerun_same": digests(home) == expected}
         outcome["damaged"] += damaged(home) + [str(path) for path in home.path.rglob("*.partial")]
-        print(json.dumps(outcome), flush=True)  # noqa: T201
+        append_line(folder / OUTCOMES, outcome)  # not to the standard output, where Ray writes too
         shutil.rmtree(home.path)
 
 

@@ -6,7 +6,7 @@ way, and the whole commands run with Ray, for generation and training.
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import re
 import subprocess
@@ -14,9 +14,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from failing_calls import FailingCalls, has_compiler
+from failing_calls import OUTCOMES, FailingCalls, has_compiler
 
+from crystalforge.files import read_lines
 from crystalforge.home import Home
+
+logger = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.skipif(not has_compiler(), reason="no C compiler to build the failing library with")
 HOST = Path(__file__).with_name("failing_calls_host.py")
@@ -33,7 +36,10 @@ def _outcomes(home: Home, folder: Path, what: str, ks: range, timeout: int) -> l
     environment = {**os.environ, **calls.environment, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    outcomes = read_lines(folder / OUTCOMES)
+    n_failed = sum(outcome["code"] != 0 for outcome in outcomes)
+    logger.info("event=failing_calls of=%s n=%d exit_1=%d", what, len(outcomes), n_failed)
+    return outcomes
 
 
 def _assert_survived(outcomes: list[dict], *, may_succeed: bool = False) -> None:
