@@ -130,8 +130,8 @@ def test_the_input_holds_every_choice_of_the_recipe(tmp_path: Path, monkeypatch:
     assert (found["spinpol"], found["sppath"]) == (".true.", "'/species/'")
     assert (found["gmaxvr"], found["nempty"], found["epsengy"]) == ("12.0", "4", "0.0001")
     assert float(found["rgkmax"]) / 2 == pytest.approx((2 * 120 / 27.2114) ** 0.5, rel=1e-4)
-    assert found["isgkmax"] == "-2", "one longest wave vector for all crystals"
-    assert (found["broydpm"], found["maxscl"]) == ("0.2 0.15", "400"), "mixing twice as slow, in twice the loops"
+    assert (found["isgkmax"], found["lradstp"]) == ("-2", "2"), "one longest wave vector, and half of the radial points"
+    assert (found["broydpm"], found["maxscl"]) == ("0.1 0.15", "400"), "mixing twice as slow, in twice the loops"
     assert found["atoms"].endswith("0.0 0.0 -0.04000000000000"), "a field against 2 μB"
 
 
@@ -176,12 +176,18 @@ def test_a_real_energy_of_aluminium_and_everything_about_it(tmp_path: Path) -> N
     assert energies[4.05] < min(energies[3.85], energies[4.25])
     details, provenance = report["result"]["details"], report["provenance"]
     assert energies[4.25] > details["free_energy_ev"], "the entropy of the smearing is taken away"
-    assert (details["spin_polarised"], details["warnings"]) == (False, [])
+    assert details["spin_polarised"] is False
     assert provenance["versions"]["elk"]
     assert provenance["sphere_radii"] == {"Al": 2.2}
     assert provenance["species"]["Al"]["sha256"] == sha256_of_file(Path(DEBIANS_SPECIES) / "Al.in")
     assert "elk.in" in report["files"]
     assert "EVECFV.OUT" not in report["files"], "wave functions are not kept"
+    stdout = tmp_path / "4.25" / "stdout.txt"
+    warning = f"Warning(linengy): could not find   1 linearisation energies in s.c. loop{details['loops']:6d}\n"
+    stdout.write_text(stdout.read_text() + warning)
+    with pytest.raises(AttemptError, match="false state") as false_state:
+        read_elk_output(tmp_path / "4.25")
+    assert false_state.value.error_class is ErrorClass.SCF_NOT_CONVERGED
 
 
 @needs_elk

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from crystalforge.validation.engines.contract import AttemptError, EngineResult
+from crystalforge.validation.engines.contract import STDOUT_FILE, AttemptError, EngineResult
 from crystalforge.validation.states import ErrorClass
 
 INFO_FILE = "INFO.OUT"
@@ -16,7 +16,8 @@ FINISHED = re.compile(r"Elk version (\S+) stopped")
 STARTED = re.compile(r"Elk version (\S+) started")
 SPHERE = re.compile(r"^Species :\s+\d+ \((\w+)\).*?muffin-tin radius :\s+(\S+)", re.MULTILINE | re.DOTALL)
 MESSAGE = re.compile(r"^\s*(Error\((\w+)\):.*)$", re.MULTILINE)
-WARNING = re.compile(r"^\s*(Warning\(\w+\):.*?)(?: (?:in|for) s\.c\. loop.*)?$", re.MULTILINE)
+WARNING = re.compile(r"^\s*(Warning\(\w+\):.*?)(?: (?:in|for) s\.c\. loop.*| :.*)?$", re.MULTILINE)
+LOST_LEVEL = re.compile(r"Warning\(linengy\): could not find .* in s\.c\. loop\s+(\d+)")
 QUANTITIES = {
     "entropic_ha": "electron entropic",
     "magnetic_moment": "total moment",
@@ -90,6 +91,13 @@ def _result(folder: Path, info: str) -> EngineResult:
             f"{lost:.1%} of the electrons are lost, expected less than {LARGEST_CHARGE_ERROR:.1%}: atoms are so close "
             "that Elk's spheres do not hold their cores.",
         )
+    said, loops = _text(folder / STDOUT_FILE), info.count("| Loop number :")
+    if str(loops) in LOST_LEVEL.findall(said):
+        raise AttemptError(
+            ErrorClass.SCF_NOT_CONVERGED,
+            "Elk settled in a false state: to its last loop it did not find the energy of a level that the spheres "
+            "must describe.",
+        )
     entropic = quantities.pop("entropic_ha", 0.0) * Hartree
     return EngineResult(
         energy_ev=free_energy - ENTROPY_SHARE * entropic,
@@ -101,9 +109,9 @@ def _result(folder: Path, info: str) -> EngineResult:
         details=quantities
         | {
             "free_energy_ev": free_energy,
-            "loops": info.count("| Loop number :"),
+            "loops": loops,
             "spin_polarised": bool(parsed["spinpol"]),
-            "warnings": sorted(set(WARNING.findall(_text(folder / "stdout.txt")))),
+            "warnings": sorted(set(WARNING.findall(said))),
         },
     )
 
