@@ -23,13 +23,15 @@ SELECT candidates.*, screened.energy_above_hull, screened.formation_energy_per_a
 FROM candidates LEFT JOIN (
   SELECT source_id AS sample_id, min(energy_above_hull) AS energy_above_hull,
     arg_min(formation_energy_per_atom, energy_above_hull) AS formation_energy_per_atom
-  FROM stabilities WHERE source = 'candidates' GROUP BY source_id
+  FROM stabilities WHERE source IN ('candidates', 'samples') GROUP BY source_id
 ) AS screened USING (sample_id)
 """
 """Candidates with what the screening found: their lowest energy above a hull; and whether a real crystal has the same
 formula in the same space group."""
 IDENTIFIERS = {"candidates": "sample_id", "materials": "material_id"}
 """Tables to choose from, each with the column that names a row."""
+SCREENED_AS = {"candidates": ["candidates", "samples"], "materials": ["materials"]}
+"""Sources of screenings whose rows have the same names: a candidate may be screened as one of the raw samples too."""
 SOURCES = {"candidates": f"(\n{CANDIDATES_SQL}\n)", "materials": "materials"}
 DEFAULT_CONDITION = {"candidates": "NOT is_known", "materials": "true"}
 DEFAULT_ORDER = {"candidates": "energy_above_hull NULLS LAST, min_contact_ratio DESC", "materials": "crystal_id"}
@@ -41,7 +43,7 @@ SELECT source_id, relaxation_id, potential, potential_version, lattice, species,
 FROM relaxations LEFT JOIN (
   SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull FROM stabilities GROUP BY relaxation_id
 ) USING (relaxation_id)
-WHERE source = $table AND status = 'converged' AND list_contains($names, source_id)
+WHERE list_contains($sources, source) AND status = 'converged' AND list_contains($names, source_id)
 QUALIFY row_number() OVER (PARTITION BY source_id ORDER BY energy_above_hull NULLS LAST, relaxation_id) = 1
 """
 """The relaxed cells of some crystals; where there are several, the one of lowest energy above hull."""
@@ -88,9 +90,8 @@ def choose_crystals(
         if structure is Structure.GENERATED or not crystals:
             return crystals
         names = [crystal.origin[name] for crystal in crystals]
-        relaxed = {
-            row["source_id"]: row for row in catalog.query(RELAXED_SQL, {"table": table, "names": names}).to_pylist()
-        }
+        found = catalog.query(RELAXED_SQL, {"sources": SCREENED_AS[table], "names": names})
+    relaxed = {row["source_id"]: row for row in found.to_pylist()}
     return [_relaxed(crystal, relaxed.get(crystal.origin[name])) for crystal in crystals]
 
 

@@ -126,6 +126,14 @@ def test_the_default_leaves_known_crystals_out(home: Home) -> None:
     assert len(everything) == len(_sql(home, "SELECT 1 FROM candidates"))
 
 
+def test_a_candidate_that_was_screened_as_a_raw_sample_counts_as_screened(home: Home) -> None:
+    rows = _sql(home, "SELECT sample_id AS source_id, crystal_id FROM candidates ORDER BY sample_id DESC LIMIT 1")
+    add_screening(home, "raw", [rows[0] | {"energy_above_hull": 0.1}], source="samples")
+    first, second = choose_crystals(home, where="true", limit=2, structure=Structure.RELAXED)
+    assert first.origin["sample_id"] == rows[0]["source_id"], "the only one with an energy above hull comes first"
+    assert (first.structure, second.structure) == (Structure.RELAXED, Structure.GENERATED)
+
+
 def test_the_relaxed_cell_is_taken_where_a_screening_has_one_and_said(home: Home, validate) -> None:
     """Of two relaxations of a crystal, the one nearer to the hull; one that did not converge is none."""
     rows = _sql(home, "SELECT sample_id AS source_id, crystal_id FROM candidates ORDER BY sample_id LIMIT 3")
