@@ -16,7 +16,6 @@ from crystalforge.files import (
     TEMPORARY_SUFFIX,
     exclusive,
     path_within,
-    sha256_of_file,
     storage_errors,
     utc_now,
     write_json,
@@ -119,8 +118,11 @@ def generate(
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
         committed = {line["file"]: line for line in manifest.records() if line["file"] in shards}
-        keep = (lambda name: name not in again) if again else (lambda name: _is_whole(folder, committed[name]))
-        lines = {name: line for name, line in committed.items() if keep(name)}
+        lines = {
+            name: line
+            for name, line in committed.items()
+            if (name not in again if again else manifest.has_whole(line, otherwise="it is drawn again from its seed"))
+        }
         kept = len(lines)
         missing = [shard for name, shard in shards.items() if name not in lines and (not again or name in again)]
         failed: dict[str, str] = {}
@@ -185,15 +187,6 @@ def _refuse_other_bytes(plan: GenerationPlan, files: list[str]) -> None:
             f"the manifest, the first {files[0]}: by other versions, or on another device. They stay refused. "
             f"`platform generate --resume {plan.generation_id}` takes the new bytes."
         )
-
-
-def _is_whole(folder: Path, line: dict[str, Any]) -> bool:
-    """Whether a shard's file is what its manifest line says; a damaged or missing one is drawn again."""
-    path = folder / line["file"]
-    if path.is_file() and sha256_of_file(path) == line["sha256"]:
-        return True
-    logger.warning("event=shard_damaged file=%s: it is drawn again from its seed", path)
-    return False
 
 
 def _total(lines: dict[str, dict[str, Any]], key: str) -> int:

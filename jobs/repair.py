@@ -84,7 +84,7 @@ def _free(home: Home, screening_id: str, report: Report, summary: RepairSummary,
     damaged = _damaged_shards(report, home.screenings.name, screening_id)
     if not (damaged or _manifest_damaged(report, home.screenings.name, screening_id)):
         return
-    from crystalforge.jobs.screen import load_screening
+    from crystalforge.jobs.screening_plans import load_screening
 
     plan = load_screening(home, screening_id)
     folder = home.screenings / screening_id

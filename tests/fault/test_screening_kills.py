@@ -12,7 +12,8 @@ from pathlib import Path
 
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.home import Home
-from crystalforge.jobs.screen import plan_screening, read_relaxations, relax_here, screen
+from crystalforge.jobs.screen import read_relaxations, relax_here, screen
+from crystalforge.jobs.screening_plans import plan_screening
 from crystalforge.screening.choosing import choose_inputs
 from crystalforge.screening.potentials import load_potential
 from crystalforge.screening.relaxation import RelaxationLimits
@@ -21,7 +22,8 @@ N_CRYSTALS = 10
 PROGRAM = """
 import sys
 from crystalforge.home import Home
-from crystalforge.jobs.screen import load_screening, relax_here, screen
+from crystalforge.jobs.screen import relax_here, screen
+from crystalforge.jobs.screening_plans import load_screening
 
 home = Home.locate(sys.argv[1])
 screen(home, load_screening(home, sys.argv[2]), relax=relax_here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,20 @@ from typing import Any
 import pyarrow as pa
 
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import PathsWithin, append_line, path_within, read_lines, write_bytes, write_lines
+from crystalforge.files import (
+    PathsWithin,
+    append_line,
+    path_within,
+    read_lines,
+    sha256_of_file,
+    write_bytes,
+    write_lines,
+)
 from crystalforge.table_files import encode_table, read_table
 
 __all__ = ["MANIFEST_NAME", "ShardManifest", "ShardRecord", "encode_shard", "path_within", "read_shard", "write_shard"]
+
+logger = logging.getLogger(__name__)
 
 MANIFEST_NAME = "manifest.jsonl"
 REQUIRED_KEYS = ("file", "rows", "sha256", "bytes")
@@ -142,6 +153,14 @@ class ShardManifest:
             else:
                 latest[line["file"]] = line
         return list(latest.values()), wrong
+
+    def has_whole(self, line: Mapping[str, Any], *, otherwise: str) -> bool:
+        """Whether a line's file has the bytes that the line says; if not, a warning says so and what follows."""
+        path = self.folder / line["file"]
+        if path.is_file() and sha256_of_file(path) == line["sha256"]:
+            return True
+        logger.warning("event=shard_damaged file=%s: %s", path, otherwise)
+        return False
 
     def rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Put these lines in place of all, atomically: only a repair does so, which holds the folder."""

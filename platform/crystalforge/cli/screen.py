@@ -95,8 +95,9 @@ def screen(
     from crystalforge.cli.progress import progress
     from crystalforge.errors import UsageError
     from crystalforge.home import Home
-    from crystalforge.jobs.screen import load_screening, plan_screening, read_relaxations, relax_with, summarise
+    from crystalforge.jobs.screen import read_relaxations, relax_with, summarise
     from crystalforge.jobs.screen import screen as run
+    from crystalforge.jobs.screening_plans import load_screening, plan_screening
     from crystalforge.screening.choosing import choose_inputs
     from crystalforge.screening.judging import judge, read_elements
     from crystalforge.screening.potentials import load_potential

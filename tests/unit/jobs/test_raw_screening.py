@@ -16,7 +16,8 @@ from crystalforge.catalog.query import open_catalog
 from crystalforge.cli.app import app
 from crystalforge.errors import UsageError
 from crystalforge.home import Home
-from crystalforge.jobs.screen import load_screening, plan_screening, read_relaxations, relax_here, screen, summarise
+from crystalforge.jobs.screen import read_relaxations, relax_here, screen, summarise
+from crystalforge.jobs.screening_plans import load_screening, plan_screening
 from crystalforge.schemas.relaxations import RELAXATIONS
 from crystalforge.screening.choosing import choose_inputs
 from crystalforge.screening.judging import judge

@@ -15,13 +15,8 @@ import pytest
 from crystalforge.catalog.query import open_catalog
 from crystalforge.errors import DamagedFileError, MissingDependencyError, ScreeningError, UsageError
 from crystalforge.home import Home
-from crystalforge.jobs.screen import (
-    load_screening,
-    plan_screening,
-    read_relaxations,
-    relax_here,
-    screen,
-)
+from crystalforge.jobs.screen import read_relaxations, relax_here, screen
+from crystalforge.jobs.screening_plans import load_screening, plan_screening
 from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.screening.choosing import choose_inputs
 from crystalforge.screening.judging import find_scale, judge

@@ -1,0 +1,70 @@
+"""The plan of a screening: made from its crystals and kept with them, or read again to continue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from crystalforge.catalog.shards import encode_shard, write_shard
+from crystalforge.errors import DamagedFileError, ScreeningError
+from crystalforge.files import path_within, read_record, utc_now, write_json
+from crystalforge.home import Home
+from crystalforge.screening.plan import DEFAULT_SHARD_SIZE, INPUTS_FILE, PLANNED, SCREENING_RECORD, ScreeningPlan
+from crystalforge.screening.potentials import Potential
+from crystalforge.screening.relaxation import RelaxationLimits
+
+
+def plan_screening(
+    home: Home,
+    inputs: pa.Table,
+    potential: Potential,
+    *,
+    source: str,
+    model: Path | None = None,
+    limits: RelaxationLimits | None = None,
+    shard_size: int = DEFAULT_SHARD_SIZE,
+) -> ScreeningPlan:
+    """Freeze the crystals of a screening in its folder; the same crystals and choices give the same one.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    _, record = encode_shard(INPUTS_FILE, inputs)
+    plan = ScreeningPlan(
+        source=source,
+        count=inputs.num_rows,
+        inputs_sha256=record.sha256,
+        potential=potential.name,
+        potential_version=potential.version,
+        model=str(model.resolve()) if model else None,
+        limits=limits or RelaxationLimits(),
+        shard_size=shard_size,
+        generation_id=str(inputs["generation_id"][0]) if "generation_id" in inputs.column_names else None,
+    )
+    folder = path_within(home.screenings, plan.screening_id, source=home.screenings)
+    if not (folder / SCREENING_RECORD).is_file():
+        write_shard(folder, INPUTS_FILE, inputs)
+        write_json(folder / SCREENING_RECORD, plan.to_json() | {"created_at": utc_now()})
+    return plan
+
+
+def load_screening(home: Home, screening_id: str) -> ScreeningPlan:
+    """The plan of an earlier screening, to continue it.
+
+    Raises:
+        ScreeningError: there is none of that name.
+        DamagedFileError: its record is damaged.
+    """
+    known = {record.parent.name: record for record in sorted(home.screenings.glob(f"*/{SCREENING_RECORD}"))}
+    if screening_id not in known:
+        raise ScreeningError(
+            f"No screening '{screening_id}' in {home.screenings}: it has {', '.join(known) or 'none'}."
+        )
+    plan = ScreeningPlan.from_json(read_record(known[screening_id], PLANNED))
+    if plan.screening_id != screening_id:
+        raise DamagedFileError(
+            f"{known[screening_id]} is damaged: expected the plan of screening {screening_id}, got that of "
+            f"{plan.screening_id}. Restore it, or screen anew."
+        )
+    return plan
