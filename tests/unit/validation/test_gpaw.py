@@ -51,7 +51,7 @@ def attempt(folder: Path, of: Crystal, by: CalculationRecipe) -> dict[str, Any]:
 
 
 def test_the_bundled_recipes_fit_the_engine() -> None:
-    for name in ("gpaw-quick", "gpaw-static", "gpaw-relax"):
+    for name in ("gpaw-quick", "gpaw-static", "gpaw-relax", "gpaw-relax-quick"):
         found = load_recipe(name)
         assert find_engine(found.engine).refusal(crystal("Si", 5.43, SILICON, SILICON), found) is None
 
