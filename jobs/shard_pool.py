@@ -57,3 +57,7 @@ def work_off(
             yield from lines.iter_rows()
         except ray.exceptions.RayError as error:
             raise PoolLostError(str(error).strip().splitlines()[-1]) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            # Ray Data's thread is ended before Ray is: one that asks a Ray that is gone ends this process with code 1.
+            lines._synchronize_progress_bar()  # there is no public way
+            raise

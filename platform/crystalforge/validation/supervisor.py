@@ -180,11 +180,11 @@ class Family:
         return len(forced)
 
     def _signal(self, number: int) -> set[int]:
+        alive = set(self.descendants())  # before the first signal: who it ends at once counts too
         if not self.leader_ended:  # its process id, which is the group's, cannot be another's yet
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.leader, number)
-        alive = set(self.descendants())
-        for pid in alive:
+        for pid in alive | set(self.descendants()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return alive
