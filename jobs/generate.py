@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import GenerationError, ModelNotFoundError
 from crystalforge.files import (
-    TEMPORARY_SUFFIX,
     exclusive,
     path_within,
-    storage_errors,
+    remove_left_over,
     utc_now,
     write_json,
 )
@@ -24,14 +23,11 @@ from crystalforge.generation.plan import GenerationPlan, Shard
 from crystalforge.generation.quarantine import QUARANTINE_RECORD, read_quarantine, write_quarantine
 from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.integrity.remaking import installed_versions
-from crystalforge.jobs.generation_plans import load_plan, plan_generation
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker
 from crystalforge.jobs.trained_models import find_models
 
 logger = logging.getLogger(__name__)
-
-__all__ = ["Draw", "GenerationSummary", "draw_here", "draw_on_ray", "generate", "load_plan", "plan_generation"]
 
 
 @dataclass(frozen=True)
@@ -157,9 +153,7 @@ def generate(
 
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left: before, and after, as their last workers may outlive a killed driver."""
-    with storage_errors(folder):
-        for left_over in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
-            left_over.unlink(missing_ok=True)
+    remove_left_over(folder)
     shutil.rmtree(folder / ATTEMPTS_FOLDER, ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard
 from crystalforge.errors import ScreeningError
-from crystalforge.files import TEMPORARY_SUFFIX, exclusive, path_within
+from crystalforge.files import exclusive, path_within, remove_left_over
 from crystalforge.home import Home
 from crystalforge.jobs.screening_worker import ScreeningWorker, same_potential
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
@@ -99,8 +99,7 @@ def screen(
     started = time.time()
     folder = path_within(home.screenings, plan.screening_id, source=home.screenings)
     with exclusive(folder, f"The screening {plan.screening_id}"):
-        for left_over in folder.rglob(f"*{TEMPORARY_SUFFIX}"):  # of a process that was killed
-            left_over.unlink(missing_ok=True)
+        remove_left_over(folder)
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
         lines = {

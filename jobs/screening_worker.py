@@ -7,7 +7,6 @@ from typing import Any
 
 from crystalforge.catalog.shards import ShardRecord, read_shard, write_shard
 from crystalforge.errors import CrystalforgeError, ScreeningError
-from crystalforge.generation.plan import Shard
 from crystalforge.jobs.shard_worker import Attempts
 from crystalforge.screening.plan import INPUTS_FILE, ScreeningPlan, ScreeningShard
 from crystalforge.screening.potentials import Potential, load_potential
@@ -50,7 +49,7 @@ class ScreeningWorker:
         from crystalforge.screening.rows import relax_shard
 
         shard = ScreeningShard(**row)
-        attempts = Attempts(self.folder, Shard(0, shard.number, shard.first_index, shard.n_crystals))
+        attempts = Attempts(self.folder, str(shard.number))
         timeout_s = SPARE_TIME_S + shard.n_crystals * self.plan.limits.max_seconds
         try:
             attempts.begin(timeout_s)

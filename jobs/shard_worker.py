@@ -51,7 +51,7 @@ class ShardWorker:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Draw and write one shard; what goes wrong comes back in the line, so that Ray does not end the run."""
         shard = Shard(**row)
-        attempts = Attempts(self.folder, shard)
+        attempts = Attempts(self.folder, f"{shard.space_group_number}-{shard.number}")
         try:
             attempts.begin(self.timeout_s)
             with attempts.watched(self.timeout_s):
@@ -90,14 +90,14 @@ class Attempts:
     """How often a shard was begun, over the deaths of its workers."""
 
     folder: Path
-    """Of the generation."""
-    shard: Shard
+    """Of the manifest."""
+    name: str
+    """Of the shard, as no other of the folder has it."""
 
     @property
     def file(self) -> Path:
         """One byte for each time that the shard was begun; gone when it is written."""
-        name = f"{ATTEMPTS_FOLDER}/{self.shard.space_group_number}-{self.shard.number}"
-        return path_within(self.folder, name, source=self.folder)
+        return path_within(self.folder, f"{ATTEMPTS_FOLDER}/{self.name}", source=self.folder)
 
     @property
     def stack_file(self) -> Path:

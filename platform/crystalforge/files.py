@@ -73,6 +73,17 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_left_over(folder: Path) -> None:
+    """Remove the temporary files that killed processes left below a folder.
+
+    Raises:
+        StorageError: one cannot be removed.
+    """
+    with storage_errors(folder):
+        for path in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
     write_atomically(path, lambda temporary: temporary.write_bytes(content))

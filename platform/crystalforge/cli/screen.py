@@ -11,9 +11,7 @@ from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption
 
 if TYPE_CHECKING:
-    from crystalforge.home import Home
     from crystalforge.screening.judging import Judgement
-    from crystalforge.screening.reference import Reference
 
 WHICH = "Which crystals"
 HOW = "How they are relaxed"
@@ -101,12 +99,13 @@ def screen(
     from crystalforge.screening.choosing import choose_inputs
     from crystalforge.screening.judging import judge, read_elements
     from crystalforge.screening.potentials import load_potential
+    from crystalforge.screening.reference import choose_reference
     from crystalforge.screening.relaxation import RelaxationLimits
 
     if judge_only and not resume:
         raise UsageError("--judge-only judges a screening that is there: name it by --resume.")
     where_to = Home.locate(home)
-    hull = _reference(where_to, reference, correction)
+    hull = choose_reference(where_to, reference, correction)
     energies = read_elements(elements) if elements else None
     if resume:
         plan = load_screening(where_to, resume)
@@ -141,16 +140,6 @@ def screen(
         typer.echo(line)
     if plan.generation_id and found.scale:
         typer.echo(f"Stable, unique and novel of all that were drawn: `platform stability {plan.screening_id}`.")
-
-
-def _reference(home: Home, path: Path | None, correction: str) -> Reference:
-    from crystalforge.dataset import find_dataset
-    from crystalforge.screening.reference import read_reference, reference_from_materials
-
-    if path is not None:
-        return read_reference(path, correction)
-    dataset: Any = find_dataset(home)
-    return reference_from_materials(dataset.materials(), dataset.dataset_id, correction)
 
 
 def _lines(found: Judgement) -> list[str]:

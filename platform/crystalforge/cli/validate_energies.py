@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -86,18 +86,14 @@ ORDER BY recipe, energy_above_hull IS NULL, energy_above_hull
 
 def hull_of(home: Home, path: Path | None, correction: str) -> ReferenceHull | None:
     """The hull of a file, or of the newest dataset; None where there is neither."""
-    from crystalforge.dataset import find_dataset
     from crystalforge.errors import DatasetNotFoundError
     from crystalforge.screening.hull import ReferenceHull
-    from crystalforge.screening.reference import read_reference, reference_from_materials
+    from crystalforge.screening.reference import choose_reference
 
-    if path is not None:
-        return ReferenceHull(read_reference(path, correction))
     try:
-        dataset: Any = find_dataset(home)
+        return ReferenceHull(choose_reference(home, path, correction))
     except DatasetNotFoundError:
         return None
-    return ReferenceHull(reference_from_materials(dataset.materials(), dataset.dataset_id, correction))
 
 
 _CALIBRATION_SQL = """

@@ -90,8 +90,10 @@ class Report:
 
     def _within(self, path: Path) -> Path:
         """The path as seen from the home, whose rooms may be links to another disk."""
-        if path.is_relative_to(self.home) or not self.home.is_dir():
-            return path.relative_to(self.home) if path.is_relative_to(self.home) else path
+        if path.is_relative_to(self.home):
+            return path.relative_to(self.home)
+        if not self.home.is_dir():
+            return path
         rooms = {Path(room.name): room.resolve() for room in self.home.iterdir() if room.is_symlink()}
         return next((name / path.relative_to(room) for name, room in rooms.items() if path.is_relative_to(room)), path)
 

@@ -72,10 +72,12 @@ def judge(
         return Judgement(reference.name, reference.correction, None, 0, 0, 0, {}, 0)
     table = stabilities(relaxations, scale, ReferenceHull(reference))
     folder = home.screenings / plan.screening_id
-    record = write_shard(folder, f"stabilities-{reference.name}.parquet", table)
-    ShardManifest(folder).append(vars(record))
+    _commit(folder, f"stabilities-{reference.name}.parquet", table)
     if plan.generation_id:
-        _write_discoveries(home, plan.screening_id, plan.generation_id, relaxations, table, reference)
+        dataset_id = find_generation(home, plan.generation_id).plan["dataset_id"]
+        materials = find_dataset(home, dataset_id).materials()
+        found = discoveries(relaxations, table, materials, reference, plan.generation_id)
+        _commit(folder, f"discoveries-{reference.name}.parquet", found)
     missing = pc.value_counts(table["missing_terminals"].drop_null()).to_pylist()
     judged = table.filter(pc.is_valid(table["energy_above_hull"]))
     return Judgement(
@@ -90,14 +92,8 @@ def judge(
     )
 
 
-def _write_discoveries(
-    home: Home, screening_id: str, generation_id: str, relaxations: pa.Table, table: pa.Table, reference: Reference
-) -> None:
-    dataset_id = find_generation(home, generation_id).plan["dataset_id"]
-    found = discoveries(relaxations, table, find_dataset(home, dataset_id).materials(), reference, generation_id)
-    folder = home.screenings / screening_id
-    record = write_shard(folder, f"discoveries-{reference.name}.parquet", found)
-    ShardManifest(folder).append(vars(record))
+def _commit(folder: Path, file: str, table: pa.Table) -> None:
+    ShardManifest(folder).append(vars(write_shard(folder, file, table)))
 
 
 def _scale(

@@ -9,8 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crystalforge.dataset import find_dataset
 from crystalforge.errors import UsageError
 from crystalforge.files import sha256_of_file, storage_errors
+from crystalforge.home import Home
 
 FORMATION_ENERGY = "formation_energy_per_atom"
 UNSTATED = "not stated"
@@ -51,6 +53,19 @@ def reference_from_materials(materials: pa.Table, dataset_id: str, correction: s
         UsageError: no crystal has a formation energy.
     """
     return Reference(dataset_id, correction, _crystals(materials, "material_id", "reduced_formula", dataset_id))
+
+
+def choose_reference(home: Home, path: Path | None, correction: str = UNSTATED) -> Reference:
+    """The reference in a file, or without one the newest dataset's own crystals.
+
+    Raises:
+        UsageError: as ``read_reference``.
+        DatasetNotFoundError: there is neither.
+    """
+    if path is not None:
+        return read_reference(path, correction)
+    dataset = find_dataset(home)
+    return reference_from_materials(dataset.materials(), dataset.dataset_id, correction)
 
 
 def read_reference(path: Path, correction: str = UNSTATED) -> Reference:

@@ -29,7 +29,9 @@ FROM calculations c JOIN recipes r USING (recipe_hash)
 JOIN attempts a ON a.calculation_id = c.calculation_id AND a.state = 'accepted'
 """
 _MARKS = ", ".join("?" for engine in ENGINES.values() if engine.counts_from_elements)
-_OPEN_SQL = f"{_DONE_SQL} WHERE r.engine IN ({_MARKS}) AND c.element IS NULL"
+_COMPOUNDS_SQL = f"{_DONE_SQL} WHERE r.engine IN ({_MARKS}) AND c.element IS NULL"
+_OPEN_SQL = f"{_COMPOUNDS_SQL} AND c.energy_above_hull IS NULL"
+"""Those that stand on no hull yet: a queue asks again and again, and each row carries its crystal."""
 _ELEMENTS_SQL = f"{_DONE_SQL} WHERE r.engine IN ({_MARKS}) AND c.element IS NOT NULL"
 
 
@@ -63,21 +65,18 @@ def judge(ledger: Ledger, hull: ReferenceHull | None, *, again: bool = False, li
     """
     names = [engine.name for engine in ENGINES.values() if engine.counts_from_elements]
     references: dict[str, dict[str, float]] = {}
-    changed = 0
     for row in ledger.rows(_ELEMENTS_SQL, names):
         references.setdefault(row["recipe_hash"], {})[row["element"]] = row["energy_per_atom"]
     judged = [
         (row, found)
-        for row in ledger.rows(_OPEN_SQL, names)
-        if (again or row["energy_above_hull"] is None)
-        and (found := _stability(row, references.get(row["recipe_hash"], {}), hull)) is not None
+        for row in ledger.rows(_COMPOUNDS_SQL if again else _OPEN_SQL, names)
+        if (found := _stability(row, references.get(row["recipe_hash"], {}), hull)) is not None
     ]
     if judged:
         with ledger.transaction() as connection:
             for row, found in judged:
                 _note(connection, row["calculation_id"], found, limit)
-                changed += 1
-    return changed
+    return len(judged)
 
 
 def _stability(row: sqlite3.Row, elements: Mapping[str, float], hull: ReferenceHull | None) -> Stability | None:

@@ -154,14 +154,23 @@ class Engine(ABC):
         return {"engine": self.name}
 
 
+def require_output(path: Path) -> None:
+    """Refuse an output that was not written.
+
+    Raises:
+        AttemptError: it is missing or empty.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is {'empty' if path.exists() else 'missing'}.")
+
+
 def read_output(path: Path) -> dict[str, Any]:
     """What a program of ours wrote as JSON.
 
     Raises:
         AttemptError: it is missing, empty or cut short.
     """
-    if not path.is_file() or not path.stat().st_size:
-        raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is {'empty' if path.exists() else 'missing'}.")
+    require_output(path)
     try:
         output: dict[str, Any] = json.loads(path.read_text())
     except ValueError as error:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from crystalforge.validation.engines.contract import STDOUT_FILE, AttemptError, EngineResult
+from crystalforge.validation.engines.contract import STDOUT_FILE, AttemptError, EngineResult, require_output
 from crystalforge.validation.states import ErrorClass
 
 INFO_FILE = "INFO.OUT"
@@ -121,8 +121,7 @@ def _all(info: str, words: str) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    if not path.is_file() or not path.stat().st_size:
-        raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is {'empty' if path.exists() else 'missing'}.")
+    require_output(path)
     return path.read_text(errors="replace")
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crystalforge.validation.engines.contract import AttemptError, EngineResult
+from crystalforge.validation.engines.contract import AttemptError, EngineResult, require_output
 from crystalforge.validation.states import ErrorClass
 
+if TYPE_CHECKING:
+    from pymatgen.io.vasp.outputs import Vasprun
+
 INPUT_FILE = "vasp_input.json"
+RUN_FILE = "vasprun.xml"
 ERROR_FILE = "vasp_error.json"
 CUSTODIAN_FILE = "custodian.json"
 VASP_STDERR = "std_err.txt"
@@ -27,9 +31,8 @@ def read_vasp_output(folder: Path) -> EngineResult:
     Raises:
         AttemptError: outputs are missing, empty or cut short.
     """
-    path = folder / "vasprun.xml"
-    if not path.is_file() or not path.stat().st_size:
-        raise AttemptError(ErrorClass.NO_OUTPUT, f"{path.name} is {'empty' if path.exists() else 'missing'}.")
+    path = folder / RUN_FILE
+    require_output(path)
     try:
         return _result(path)
     except UNREADABLE as error:
@@ -38,11 +41,7 @@ def read_vasp_output(folder: Path) -> EngineResult:
 
 
 def _result(path: Path) -> EngineResult:
-    from pymatgen.io.vasp.outputs import Vasprun
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it did not converge is asked below
-        run = Vasprun(path, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+    run = read_vasprun(path)
     final, last = run.final_structure, run.ionic_steps[-1]
     return EngineResult(
         energy_ev=float(run.final_energy),
@@ -61,6 +60,15 @@ def _result(path: Path) -> EngineResult:
         }
         | _of_outcar(path.with_name("OUTCAR")),
     )
+
+
+def read_vasprun(path: Path) -> Vasprun:
+    """Energies, cells and convergence of a run, without what they do not need."""
+    from pymatgen.io.vasp.outputs import Vasprun
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it did not converge: who reads asks that
+        return Vasprun(path, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
 
 
 def _reason(electrons_settled: bool, atoms_settled: bool) -> str:

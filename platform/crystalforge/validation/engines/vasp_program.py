@@ -28,7 +28,15 @@ from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
 
 from crystalforge.files import write_json
 from crystalforge.validation.engines.contract import Ending, class_of_ending, class_of_output
-from crystalforge.validation.engines.vasp_output import ERROR_FILE, INPUT_FILE, KNOWN_ERROR, VASP_STDERR, corrections_in
+from crystalforge.validation.engines.vasp_output import (
+    ERROR_FILE,
+    INPUT_FILE,
+    KNOWN_ERROR,
+    RUN_FILE,
+    VASP_STDERR,
+    corrections_in,
+    read_vasprun,
+)
 from crystalforge.validation.engines.vasp_scale import scale_changes
 from crystalforge.validation.states import ErrorClass
 
@@ -128,11 +136,7 @@ def _class_of(error: CustodianError, exit_code: int) -> ErrorClass:
 
 
 def _electrons_settled() -> bool:
-    from pymatgen.io.vasp.outputs import Vasprun
-
-    return bool(
-        Vasprun("vasprun.xml", parse_dos=False, parse_eigen=False, parse_potcar_file=False).converged_electronic
-    )
+    return bool(read_vasprun(Path(RUN_FILE)).converged_electronic)
 
 
 def _met() -> str:
