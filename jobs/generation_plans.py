@@ -13,6 +13,7 @@ from crystalforge.generation.plan import PLANNED, Balance, GenerationPlan, check
 from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.jobs.requests import capacities, refuse_too_many
 from crystalforge.jobs.trained_models import TrainedModels
+from crystalforge.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def load_plan(home: Home, generation_id: str) -> GenerationPlan:
     if generation_id not in known:
         raise GenerationError(
             f"No generation '{generation_id}' in {home.generations}: it has {', '.join(known) or 'none'}."
+            f"{did_you_mean(generation_id, known)}"
         )
     path = known[generation_id]
     plan = GenerationPlan.from_json(read_record(path, PLANNED))

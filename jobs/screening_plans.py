@@ -13,6 +13,7 @@ from crystalforge.home import Home
 from crystalforge.screening.plan import DEFAULT_SHARD_SIZE, INPUTS_FILE, PLANNED, SCREENING_RECORD, ScreeningPlan
 from crystalforge.screening.potentials import Potential
 from crystalforge.screening.relaxation import RelaxationLimits
+from crystalforge.suggestions import did_you_mean
 
 
 def plan_screening(
@@ -60,6 +61,7 @@ def load_screening(home: Home, screening_id: str) -> ScreeningPlan:
     if screening_id not in known:
         raise ScreeningError(
             f"No screening '{screening_id}' in {home.screenings}: it has {', '.join(known) or 'none'}."
+            f"{did_you_mean(screening_id, known)}"
         )
     plan = ScreeningPlan.from_json(read_record(known[screening_id], PLANNED))
     if plan.screening_id != screening_id:

@@ -11,6 +11,7 @@ from crystalforge.errors import ModelNotFoundError
 from crystalforge.files import path_within, read_record
 from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
 from crystalforge.jobs.train_all import read_training_record
+from crystalforge.suggestions import did_you_mean
 
 BASELINES = ("donor", "swap")
 """Recipes that are fitted to stand beside a model; they are drawn from only when asked for by name."""
@@ -79,11 +80,14 @@ def find_models(home: Home, training_id: str | None = None, *, recipe: str | Non
         ModelNotFoundError: no such training, or none with a finished model.
     """
     found = known_models(home)
-    known = ", ".join(models.training_id for models in found) or "none"
+    known = [models.training_id for models in found]
     if training_id is not None:
         found = [models for models in found if models.training_id == training_id]
         if not found:
-            raise ModelNotFoundError(f"No training '{training_id}' in {home.trainings}: it has {known}.")
+            raise ModelNotFoundError(
+                f"No training '{training_id}' in {home.trainings}: it has {', '.join(known) or 'none'}."
+                f"{did_you_mean(training_id, known)}"
+            )
         return found[0]
     finished = [models for models in found if models.records and recipe in (None, models.recipe)]
     if not finished:

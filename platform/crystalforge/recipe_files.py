@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from crystalforge.errors import RecipeError, StorageError
 from crystalforge.files import storage_errors
+from crystalforge.suggestions import hint
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 
@@ -62,12 +62,6 @@ def validated(kind: type[AnyPart], values: Mapping[str, Any], origin: str) -> An
     except ValidationError as error:
         faults = "\n".join(f"  {_fault(kind, detail)}" for detail in error.errors())
         raise RecipeError(f"The recipe {origin} does not fit:\n{faults}") from error
-
-
-def hint(word: str, known: Sequence[str]) -> str:
-    """The nearest known word to a wrong one, or all."""
-    nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" Did you mean '{nearest[0]}'?" if nearest else f" Known: {', '.join(known)}."
 
 
 def _text(package: str, name_or_path: str, what: str) -> str:

@@ -22,6 +22,7 @@ from crystalforge.errors import UsageError
 from crystalforge.home import Home
 from crystalforge.schemas import MATERIALS, SAMPLES
 from crystalforge.schemas.versions import readable_version
+from crystalforge.suggestions import did_you_mean
 
 DEFAULT_MEMORY_LIMIT = "2GB"
 DEFAULT_TIME_LIMIT_S = 30.0
@@ -146,7 +147,8 @@ def _choose(found: list[Generation], wanted: Sequence[str] | None) -> list[Gener
     unknown = [name for name in wanted if name not in known]
     if unknown:
         there = ", ".join(known) or "none yet: run `platform generate` first"
-        raise UsageError(f"No generation {unknown[0]!r} in this home. There is: {there}.")
+        nearest = did_you_mean(unknown[0], known)
+        raise UsageError(f"No generation {unknown[0]!r} in this home. There is: {there}.{nearest}")
     return [generation for generation in found if generation.generation_id in wanted]
 
 

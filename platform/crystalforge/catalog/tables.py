@@ -18,6 +18,7 @@ from crystalforge.schemas.columns import STRING, column, table_schema
 from crystalforge.schemas.discoveries import DISCOVERIES, FUNNEL
 from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.schemas.versions import columns_of_version
+from crystalforge.suggestions import did_you_mean
 
 GENERATIONS = table_schema(
     "generations",
@@ -90,7 +91,7 @@ def find_table(name: str) -> CatalogTable:
         UsageError: there is none; the message names the tables.
     """
     if name not in TABLES:
-        raise UsageError(f"No table {name!r}: expected one of {', '.join(TABLES)}.")
+        raise UsageError(f"No table {name!r}: expected one of {', '.join(TABLES)}.{did_you_mean(name, TABLES)}")
     return TABLES[name]
 
 

@@ -13,6 +13,7 @@ from crystalforge.errors import DamagedFileError, DatasetNotFoundError
 from crystalforge.files import check_sha256, path_within
 from crystalforge.home import DATASET_RECORD, MATERIALS_FILE, Home
 from crystalforge.schemas import MATERIALS
+from crystalforge.suggestions import did_you_mean
 from crystalforge.table_files import read_table
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,10 @@ def _intact(folder: Path) -> DatasetManifest | None:
         return None
 
 
+def _names(manifests: list[DatasetManifest]) -> list[str]:
+    return [name for manifest in manifests for name in (manifest.name, manifest.dataset_id)]
+
+
 def find_dataset(home: Home, name_or_id: str | None = None) -> Dataset:
     """Find a dataset and verify its materials.
 
@@ -97,6 +102,7 @@ def find_dataset(home: Home, name_or_id: str | None = None) -> Dataset:
         raise DatasetNotFoundError(
             f"{wanted} in {home.datasets}: expected one of those that exist ({known}). "
             "Build one with `platform dataset build bundled`."
+            f"{did_you_mean(name_or_id or '', _names(manifests))}"
         )
     manifest = fitting[0]
     folder = path_within(home.datasets, manifest.dataset_id, source=home.datasets)

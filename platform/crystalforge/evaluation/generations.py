@@ -20,6 +20,7 @@ from crystalforge.gan.recipe import recipe_from_values
 from crystalforge.generation.plan import DEFAULT_MIN_CONTACT_RATIO
 from crystalforge.home import TRAINING_RECORD, Home
 from crystalforge.schemas import SAMPLES
+from crystalforge.suggestions import did_you_mean
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,11 @@ def find_generation(home: Home, generation_id: str | None) -> Generation:
     for generation in known:
         if generation.generation_id == generation_id:
             return generation
-    names = ", ".join(generation.generation_id for generation in known)
-    raise GenerationError(f"No generation '{generation_id}' in {home.generations}: it has {names}.")
+    names = [generation.generation_id for generation in known]
+    raise GenerationError(
+        f"No generation '{generation_id}' in {home.generations}: it has {', '.join(names)}."
+        f"{did_you_mean(generation_id, names)}"
+    )
 
 
 def read_generation(

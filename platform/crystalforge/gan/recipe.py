@@ -13,7 +13,8 @@ from crystalforge.gan.copy_recipe import CopyRecipe
 from crystalforge.gan.forge_recipe import ForgeRecipe
 from crystalforge.gan.paper_recipe import PaperRecipe
 from crystalforge.gan.recipe_base import Recipe
-from crystalforge.recipe_files import bundled_recipes, hint, read_recipe, validated
+from crystalforge.recipe_files import bundled_recipes, read_recipe, validated
+from crystalforge.suggestions import hint
 
 __all__ = ["RECIPE_KINDS", "Recipe", "load_recipe", "recipe_from_values", "recipe_names"]
 

@@ -12,6 +12,7 @@ from crystalforge.errors import UsageError
 from crystalforge.evaluation.nulls import NULLS
 from crystalforge.home import Home
 from crystalforge.screening.null_inputs import null_inputs
+from crystalforge.suggestions import did_you_mean
 
 IDENTIFIERS = {"candidates": "sample_id", "samples": "sample_id", "materials": "material_id"}
 """Tables to choose from, each with the column that names a row."""
@@ -51,7 +52,7 @@ def choose_inputs(
         QueryError: the condition or the order is refused or wrong.
     """
     if source not in SOURCES:
-        raise UsageError(f"--source {source!r}: expected one of {', '.join(SOURCES)}.")
+        raise UsageError(f"--source {source!r}: expected one of {', '.join(SOURCES)}.{did_you_mean(source, SOURCES)}")
     if limit < 1:
         raise UsageError(f"--limit {limit}: expected at least 1 crystal.")
     if source in RAW_SOURCES:

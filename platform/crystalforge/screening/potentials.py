@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalforge.errors import MissingDependencyError, UsageError
+from crystalforge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -86,7 +87,7 @@ def load_potential(name: str = DEFAULT_POTENTIAL, model: Path | None = None) -> 
     if name not in KNOWN:
         raise UsageError(
             f"No potential '{name}': expected one of {', '.join(known_potentials())}. An installed package offers "
-            f"others by entry points of the group {GROUP}."
+            f"others by entry points of the group {GROUP}.{did_you_mean(name, known_potentials())}"
         )
     known = KNOWN[name]
     if find_spec(known.module) is None:

@@ -14,6 +14,7 @@ from crystalforge.crystals.elements import atomic_number
 from crystalforge.crystals.rows import CRYSTAL_COLUMNS, batch_from_table
 from crystalforge.errors import UsageError
 from crystalforge.home import Home
+from crystalforge.suggestions import did_you_mean
 from crystalforge.validation.crystal import Crystal, crystals_of_batch
 from crystalforge.validation.states import Structure
 
@@ -43,7 +44,7 @@ SELECT source_id, relaxation_id, potential, potential_version, lattice, species,
 FROM relaxations LEFT JOIN (
   SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull FROM stabilities GROUP BY relaxation_id
 ) USING (relaxation_id)
-WHERE list_contains($sources, source) AND status = 'converged' AND list_contains($names, source_id)
+WHERE list_contains($sources, source) AND status = 'converged' AND source_id IN (SELECT unnest($names))
 QUALIFY row_number() OVER (PARTITION BY source_id ORDER BY energy_above_hull NULLS LAST, relaxation_id) = 1
 """
 """The relaxed cells of some crystals; where there are several, the one of lowest energy above hull."""
@@ -76,7 +77,8 @@ def choose_crystals(
         QueryError: the condition or the order is refused or wrong.
     """
     if table not in IDENTIFIERS:
-        raise UsageError(f"--from {table!r}: expected one of {', '.join(IDENTIFIERS)}.")
+        nearest = did_you_mean(table, IDENTIFIERS)
+        raise UsageError(f"--from {table!r}: expected one of {', '.join(IDENTIFIERS)}.{nearest}")
     if not 1 <= limit <= MAX_LIMIT:
         raise UsageError(f"--limit {limit}: expected 1 to {MAX_LIMIT:,}.")
     name = IDENTIFIERS[table]

@@ -19,6 +19,7 @@ from crystalforge.gan.compositions.swap import Swap
 from crystalforge.gan.compositions.tables import Density, Table, make_table, probabilities
 from crystalforge.gan.compositions.threads import one_thread
 from crystalforge.gan.constraints import Constraints
+from crystalforge.suggestions import did_you_mean
 
 KINDS: dict[str, Any] = {
     "uniform": Uniform,
@@ -199,7 +200,9 @@ def from_state(kind: str, state: dict[str, Tensor]) -> CompositionSampler:
 
 def _kind(kind: str) -> Any:
     if kind not in KINDS:
-        raise RecipeError(f"No composition sampler '{kind}': expected one of {', '.join(KINDS)}.")
+        raise RecipeError(
+            f"No composition sampler '{kind}': expected one of {', '.join(KINDS)}.{did_you_mean(kind, KINDS)}"
+        )
     return KINDS[kind]
 
 

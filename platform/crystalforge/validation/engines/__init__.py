@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crystalforge.errors import RecipeError
+from crystalforge.suggestions import hint
 from crystalforge.validation.engines.contract import Engine
 from crystalforge.validation.engines.elk import Elk
 from crystalforge.validation.engines.gpaw import Gpaw
@@ -21,5 +22,5 @@ def find_engine(name: str) -> Engine:
         RecipeError: there is none.
     """
     if name not in ENGINES:
-        raise RecipeError(f"engine = {name!r}: there is no such engine. Expected one of {', '.join(ENGINES)}.")
+        raise RecipeError(f"engine = {name!r}: there is no such engine.{hint(name, ENGINES)}")
     return ENGINES[name]()
