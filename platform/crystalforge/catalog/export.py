@@ -20,7 +20,7 @@ SUFFIX = ".duckdb"
 MAGIC = b"DUCK"
 MAGIC_AT = 8
 """Where a DuckDB file says that it is one."""
-DERIVED = ("candidates", "rejections")
+DERIVED = ("candidates", "rejections", "crystals")
 """Views in the exported file as here; all others become tables of their own."""
 CONFIGURATION = {
     "autoinstall_known_extensions": "false",

@@ -15,7 +15,7 @@ from crystalforge.catalog.inventory import Generation, committed_datasets, commi
 from crystalforge.catalog.query_process import QueryProcess, QuerySetup
 from crystalforge.catalog.screenings import SCREENING_TABLES, committed_screenings
 from crystalforge.catalog.shards import ShardManifest
-from crystalforge.catalog.tables import GENERATIONS, VIEWS, rows_sql, sql_type, view_sql
+from crystalforge.catalog.tables import GENERATIONS, VIEWS, kept_sql, rows_sql, sql_type, view_sql
 from crystalforge.catalog.validations import QUEUE_TABLES, exported_queue
 from crystalforge.catalog.verification import ExpectedFile, verify_files
 from crystalforge.errors import UsageError
@@ -73,7 +73,11 @@ class Catalog:
 
 
 def open_catalog(
-    home: Home, *, generations: Sequence[str] | None = None, memory_limit: str = DEFAULT_MEMORY_LIMIT
+    home: Home,
+    *,
+    generations: Sequence[str] | None = None,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    kept: Sequence[str] = (),
 ) -> Catalog:
     """Open the rows that the manifests of a home name; what is being written is not yet among them.
 
@@ -84,6 +88,7 @@ def open_catalog(
         home: the home; it need not exist.
         generations: only these generation ids; None for all.
         memory_limit: for DuckDB and for the result, such as ``2GB``.
+        kept: views whose rows are read into memory now: opening takes longer, each query of them less.
 
     Raises:
         UsageError: no such generation, or not a size.
@@ -93,6 +98,7 @@ def open_catalog(
     process = QueryProcess()
     try:
         statements, files = catalog_statements(home, generations)
+        statements += [(text, ()) for view in kept for text in kept_sql(view)]
         process.prepare(QuerySetup(tuple(statements), tuple(str(file.path) for file in files), size))
     except BaseException:
         process.close()

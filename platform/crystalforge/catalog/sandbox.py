@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from crystalforge.catalog.tables import sql_list
+from crystalforge.catalog.tables import kept_sql, sql_list
 from crystalforge.errors import QueryError
 
 ROWS_PER_BATCH = 50_000
@@ -109,9 +109,8 @@ def _keep_rows(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Put tables in the place of views that the statement needs; one that is overlooked is only slower."""
     for view, below in KEPT_VIEWS.items():
         if view in sql.casefold() and connection.execute(IS_VIEW, [below]).fetchone():
-            connection.execute(f"CREATE TABLE kept AS FROM {below}")
-            connection.execute(f"DROP VIEW {below}")
-            connection.execute(f"ALTER TABLE kept RENAME TO {below}")
+            for text in kept_sql(below):
+                connection.execute(text)
 
 
 def _bind_as_subquery(connection: duckdb.DuckDBPyConnection, sql: str, bound: Mapping[str, Any] | None) -> None:

@@ -15,6 +15,7 @@ from crystalforge.schemas import MATERIALS, SAMPLES
 from crystalforge.schemas.attempts import ATTEMPTS, VALIDATIONS
 from crystalforge.schemas.calibrations import CALIBRATION_PAIRS, CALIBRATIONS
 from crystalforge.schemas.columns import STRING, column, table_schema
+from crystalforge.schemas.crystals import CRYSTALS
 from crystalforge.schemas.discoveries import DISCOVERIES, FUNNEL
 from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.schemas.versions import columns_of_version
@@ -60,6 +61,7 @@ TABLES = {
         CatalogTable("attempts", "every attempt of the queue", ATTEMPTS),
         CatalogTable("calibration_pairs", "crystals that were both screened and computed", CALIBRATION_PAIRS),
         CatalogTable("calibrations", "the screening against the calculations, by space group", CALIBRATIONS),
+        CatalogTable("crystals", "candidates and real crystals, with what is known of their stability", CRYSTALS),
     )
 }
 VIEWS = (
@@ -75,6 +77,7 @@ VIEWS = (
     "attempts",
     "calibration_pairs",
     "calibrations",
+    "crystals",
 )
 """Those with a text in ``crystalforge.schemas``, in the order in which they are made."""
 
@@ -82,6 +85,15 @@ VIEWS = (
 def view_sql(name: str) -> str:
     """Text of a view, from ``crystalforge.schemas``."""
     return resources.files("crystalforge.schemas").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def kept_sql(view: str) -> tuple[str, ...]:
+    """Texts that put a table in the place of a view: its rows are then in memory, and later queries pay nothing."""
+    return (
+        f"CREATE TABLE kept AS FROM {view}",
+        f"DROP VIEW {view}",
+        f"ALTER TABLE kept RENAME TO {view}",
+    )
 
 
 def find_table(name: str) -> CatalogTable:

@@ -19,7 +19,7 @@ def counts(home: Home) -> dict[str, int]:
 
 
 def test_every_committed_row_is_seen(catalog_home: Home) -> None:
-    expected = {"samples": 40, "candidates": 10, "rejections": 8, "materials": 3, "generations": 2}
+    expected = {"samples": 40, "candidates": 10, "rejections": 8, "materials": 3, "generations": 2, "crystals": 13}
     assert counts(catalog_home) == dict.fromkeys(TABLES, 0) | expected
 
 
