@@ -51,6 +51,18 @@ class TrainingSummary:
     tracking_uri: str
     seconds: float
 
+    def raise_if_failed(self) -> None:
+        """Make an error of the space groups that failed.
+
+        Raises:
+            TrainingError: names them with their reasons.
+        """
+        if self.failed:
+            reasons = "\n".join(f"  {number}: {reason}" for number, reason in sorted(self.failed.items()))
+            raise TrainingError(
+                f"{len(self.failed)} space groups failed; run the same command to repeat only them:\n{reasons}"
+            )
+
 
 def training_id_of(recipe: Recipe, dataset: Dataset, seed: int) -> str:
     """Name of a training: a hash of its configuration, so that a new configuration never continues an old run."""

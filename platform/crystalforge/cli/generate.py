@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
-
-if TYPE_CHECKING:
-    from crystalforge.gan.request import Request
 
 PLAN_CHOICES = (
     "count",
@@ -33,7 +30,6 @@ PLAN_CHOICES = (
     "new_templates",
 )
 ASKED = "What is asked of the crystals"
-BALANCES = ("training", "equal")
 
 
 def generate(
@@ -137,43 +133,39 @@ def generate(
       platform generate --formula ABX3 --max-atoms 10 --distinct --count 1000
     """
     from crystalforge.cli.progress import progress
-    from crystalforge.errors import UsageError
-    from crystalforge.generation.plan import Balance
     from crystalforge.home import Home
     from crystalforge.jobs.generate import generate as run
-    from crystalforge.jobs.generation_plans import load_plan, plan_generation
-    from crystalforge.jobs.recipe_models import models_of_recipe
+    from crystalforge.jobs.generation_plans import load_plan
     from crystalforge.jobs.shard_worker import SHARD_TIMEOUT_S
-    from crystalforge.jobs.trained_models import find_models
+    from crystalforge.steps.generations import plan_generate, request_of
 
-    if balance not in BALANCES:
-        raise UsageError(f"--balance must be one of {', '.join(BALANCES)}, got '{balance}'.")
-    if training and recipe:
-        raise UsageError("--training names the training, --recipe takes the newest of a recipe: give one of them.")
     where = Home.locate(home)
     if resume:
         _refuse_choices(context)
         plan = load_plan(where, resume)
     else:
-        plan = plan_generation(
-            models_of_recipe(where, recipe, note) if recipe else find_models(where, training),
+        plan = plan_generate(
             count,
-            seed=seed,
-            balance=Balance(balance),
+            training=training,
+            recipe=recipe,
             space_groups=parse_space_groups(space_groups),
+            balance=balance,
+            seed=seed,
             shard_size=shard_size,
             min_contact_ratio=min_contact_ratio,
-            request=_request(
+            request=request_of(
                 elements=elements,
                 exclude_elements=exclude_elements,
                 formula=formula,
                 max_atoms=max_atoms,
-                channels={"charge_balanced": charge_balanced, "intermetallic": intermetallic},
+                charge_balanced=charge_balanced,
+                intermetallic=intermetallic,
                 temperature=temperature,
                 compositions=compositions,
                 distinct=distinct,
                 new_templates=new_templates,
             ),
+            home=where,
             say=note,
         )
     note(
@@ -198,34 +190,6 @@ def generate(
         f"({summary.accepted / summary.rows:.1%}); {summary.shards_written} shards written in {summary.seconds:.0f} s, "
         f"{summary.shards_kept} were there already."
     )
-
-
-def _request(
-    *,
-    elements: str | None,
-    exclude_elements: str | None,
-    formula: str | None,
-    max_atoms: int | None,
-    channels: dict[str, bool],
-    temperature: float | None,
-    compositions: str | None,
-    distinct: bool,
-    new_templates: bool,
-) -> Request:
-    """What the options ask of the samples."""
-    from crystalforge.errors import UsageError
-    from crystalforge.gan.constraints import Constraints
-    from crystalforge.gan.request import Request
-
-    chosen = [name for name, wanted in channels.items() if wanted]
-    if len(chosen) > 1:
-        raise UsageError("--charge-balanced and --intermetallic are two channels: give one of them.")
-    constraints = Constraints.parse(
-        elements or "", exclude_elements or "", formula, max_atoms, chosen[0] if chosen else None
-    )
-    request = Request(constraints, compositions, temperature, distinct, new_templates)
-    request.check()
-    return request
 
 
 def _refuse_choices(context: typer.Context) -> None:

@@ -12,6 +12,7 @@ from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption
 
 if TYPE_CHECKING:
     from crystalforge.screening.judging import Judgement
+    from crystalforge.screening.plan import ScreeningPlan
 
 WHICH = "Which crystals"
 HOW = "How they are relaxed"
@@ -91,46 +92,33 @@ def screen(
       platform screen --where "space_group_number = 225 AND n_atoms_primitive <= 8" --limit 50
     """
     from crystalforge.cli.progress import progress
-    from crystalforge.errors import UsageError
-    from crystalforge.home import Home
-    from crystalforge.jobs.screen import read_relaxations, relax_with, summarise
-    from crystalforge.jobs.screen import screen as run
-    from crystalforge.jobs.screening_plans import load_screening, plan_screening
-    from crystalforge.screening.choosing import choose_inputs
-    from crystalforge.screening.judging import judge, read_elements
-    from crystalforge.screening.potentials import load_potential
-    from crystalforge.screening.reference import choose_reference
-    from crystalforge.screening.relaxation import RelaxationLimits
+    from crystalforge.steps.screenings import screen as run
 
-    if judge_only and not resume:
-        raise UsageError("--judge-only judges a screening that is there: name it by --resume.")
-    where_to = Home.locate(home)
-    hull = choose_reference(where_to, reference, correction)
-    energies = read_elements(elements) if elements else None
-    if resume:
-        plan = load_screening(where_to, resume)
-    else:
-        loaded = load_potential(potential, model)
-        inputs = choose_inputs(
-            where_to,
+    with progress("relaxations", 0) as update:
+        done = run(
             source=source,
-            generations=[generation] if generation else None,
+            generation=generation,
             where=where,
             order_by=order_by,
             limit=limit,
             seed=seed,
+            potential=potential,
+            model=model,
+            max_force=max_force,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            shard_size=shard_size,
+            workers=workers,
+            resume=resume,
+            judge_only=judge_only,
+            reference=reference,
+            correction=correction,
+            elements=elements,
+            home=home,
+            on_start=_announce,
+            progress=lambda relaxed, total: update(relaxed, total=total),
         )
-        limits = RelaxationLimits(max_force=max_force, max_steps=max_steps, max_seconds=max_seconds)
-        plan = plan_screening(
-            where_to, inputs, loaded, source=source, model=model, limits=limits, shard_size=shard_size
-        )
-    note(f"Screening {plan.screening_id}: {plan.count} of {plan.source} by {plan.potential} {plan.potential_version}.")
-    if judge_only:
-        summary = summarise(where_to, plan)
-    else:
-        with progress("relaxations", plan.count) as update:
-            summary = run(where_to, plan, relax=relax_with(workers), progress=lambda done, _: update(done))
-    found = judge(where_to, plan, read_relaxations(where_to, plan.screening_id), hull, energies)
+    summary, found = done.screening, done.hull
     if as_json:
         show_json({"screening": json_of(summary), "hull": json_of(found)})
         return
@@ -138,8 +126,12 @@ def screen(
     typer.echo(f"Screening {summary.screening_id}: {summary.rows} relaxations in {summary.seconds:.0f} s; {ends}.")
     for line in _lines(found):
         typer.echo(line)
-    if plan.generation_id and found.scale:
-        typer.echo(f"Stable, unique and novel of all that were drawn: `platform stability {plan.screening_id}`.")
+    if done.generation_id and found.scale:
+        typer.echo(f"Stable, unique and novel of all that were drawn: `platform stability {summary.screening_id}`.")
+
+
+def _announce(plan: ScreeningPlan) -> None:
+    note(f"Screening {plan.screening_id}: {plan.count} of {plan.source} by {plan.potential} {plan.potential_version}.")
 
 
 def _lines(found: Judgement) -> list[str]:

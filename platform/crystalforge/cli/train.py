@@ -40,24 +40,19 @@ def train_all(
     """
     from crystalforge.cli.progress import progress
     from crystalforge.dataset import find_dataset
-    from crystalforge.errors import TrainingError
     from crystalforge.gan.recipe import load_recipe
     from crystalforge.home import Home
-    from crystalforge.jobs.resources import TrainerResources
-    from crystalforge.jobs.train_all import train_all as run
+    from crystalforge.steps.trainings import train_all as run
 
     where = Home.locate(home)
-    chosen_recipe = load_recipe(recipe).with_steps(steps)
-    chosen_dataset = find_dataset(where, dataset)
-    chosen_resources = TrainerResources.parse(resources) if resources else None
-    groups = parse_space_groups(space_groups)
+    n_steps = load_recipe(recipe).with_steps(steps).total_steps
+    dataset_id = find_dataset(where, dataset).dataset_id
     steps_done: dict[int, int] = {}
-    n_steps = chosen_recipe.total_steps
     with progress("generator steps", total=0) as update:
 
         def started(training_id: str, missing: list[int], done: list[int]) -> None:
             note(
-                f"Training {training_id} on {chosen_dataset.dataset_id}: {len(missing)} space groups to train, "
+                f"Training {training_id} on {dataset_id}: {len(missing)} space groups to train, "
                 f"{len(done)} trained already."
             )
             steps_done.update(dict.fromkeys(missing, 0) | dict.fromkeys(done, n_steps))
@@ -70,21 +65,19 @@ def train_all(
             update(sum(steps_done.values()), f"{word} (noise {terms['accepted_share_null']:.0%})")
 
         summary = run(
-            where,
-            chosen_dataset,
-            chosen_recipe,
+            dataset=dataset_id,
+            recipe=recipe,
+            space_groups=parse_space_groups(space_groups),
+            steps=steps,
             seed=seed,
-            space_groups=groups,
-            resources=chosen_resources,
+            resources=resources,
+            home=where,
+            check=False,
             progress=epoch_ended,
             on_start=started,
         )
     _show(summary, as_json=as_json)
-    if summary.failed:
-        reasons = "\n".join(f"  {number}: {reason}" for number, reason in sorted(summary.failed.items()))
-        raise TrainingError(
-            f"{len(summary.failed)} space groups failed; run the same command to repeat only them:\n{reasons}"
-        )
+    summary.raise_if_failed()
 
 
 def _show(summary: TrainingSummary, *, as_json: bool) -> None:
