@@ -1,0 +1,274 @@
+/* An interactive crystal: new Crystalforge.CrystalViewer(element).show(scene), with a scene of Python's crystal_scene.
+ *
+ * Drag turns, wheel or pinch zooms. The box holds the picture, a bar of choices and a legend. Colours of text, ground
+ * and cell come from the CSS variables of the page, and follow it between light and dark.
+ */
+"use strict";
+(() => {
+  const { add, minus, times, cross, norm, dot, bondedAtoms, polyhedraOf, edgesOf } = window.Crystalforge.geometry;
+  const SPHERE = 0.36; // ball and stick: radius of a ball over the atomic radius
+  const STICK = 0.11; // Å
+  const EDGE = 0.025; // Å
+  const TILT = [-0.24, 0.44]; // radians about x and y: the usual view of a cell, c nearly up
+  const AXIS_COLOURS = { a: "#d55e00", b: "#009e73", c: "#0072b2" }; // Okabe and Ito: told apart by the colour-blind
+  const CELL_NAMES = { conventional: "conventional cell", primitive: "primitive cell", relaxed: "relaxed cell" };
+  const xyz = ([x, y, z]) => ({ x, y, z });
+
+  class CrystalViewer {
+    /** @param {HTMLElement} host  an element that the viewer fills. */
+    constructor(host) {
+      this.host = host;
+      this.choices = { cell: "conventional", repeats: 1, bonds: true, polyhedra: false, labels: false, spin: false };
+      host.classList.add("crystal-viewer");
+      host.innerHTML =
+        '<div class="crystal-stage" tabindex="0" role="img"></div>' +
+        '<div class="crystal-legend"></div><div class="crystal-bar" role="toolbar" aria-label="Display"></div>';
+      [this.stage, this.legend, this.bar] = host.children;
+      this.stage.addEventListener("keydown", (event) => this.turnByKey(event));
+      try {
+        this.view = $3Dmol.createViewer(this.stage, { antialias: true, orthographic: true, disableFog: true });
+      } catch (error) {
+        this.view = null;
+      }
+      if (!this.view) {
+        this.stage.innerHTML = '<p class="crystal-absent">This browser has no WebGL, so the crystal cannot be drawn.</p>';
+        return;
+      }
+      new ResizeObserver(() => this.view.resize()).observe(this.stage);
+      window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+      new MutationObserver(() => this.draw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+    }
+
+    /** Show a crystal; the choices of the bar stay as they are where it has such a cell. */
+    show(scene) {
+      this.scene = scene;
+      if (!scene.cells[this.choices.cell]) this.choices.cell = Object.keys(scene.cells)[0];
+      const count = scene.cells[this.choices.cell].species.length;
+      this.stage.setAttribute("aria-label", `${scene.name}, ${scene.space_group}, ${count} atoms in the cell; arrow keys turn it`);
+      this.fillBar();
+      this.fillLegend();
+      if (!this.view) return this;
+      this.draw();
+      this.lookAlong(null);
+      this.setSpin(this.choices.spin);
+      return this;
+    }
+
+    /** Change one of the choices and draw again. */
+    choose(name, value) {
+      this.choices[name] = value;
+      this.fillBar();
+      if (!this.view) return;
+      if (name === "spin") return this.setSpin(value);
+      const eye = this.view.getView();
+      this.draw();
+      if (name === "cell" || name === "repeats") this.fit(eye);
+      else this.view.setView(eye);
+    }
+
+    /** The picture as a PNG data URI. */
+    picture() {
+      return this.view ? this.view.pngURI() : "";
+    }
+
+    draw() {
+      if (!this.view || !this.scene) return;
+      const { view, scene, choices } = this;
+      const cell = scene.cells[choices.cell];
+      const style = getComputedStyle(this.host);
+      const ink = style.getPropertyValue("--crystal-ink").trim() || "#333333";
+      view.removeAllModels();
+      view.removeAllShapes();
+      view.removeAllLabels();
+      view.setBackgroundColor(style.getPropertyValue("--crystal-ground").trim() || "#ffffff", 1);
+      const atoms = bondedAtoms(cell, scene.elements, choices.repeats);
+      this.drawAtoms(atoms);
+      this.drawCells(cell.lattice, choices.repeats, ink);
+      this.drawAxes(cell.lattice);
+      if (choices.polyhedra) this.drawPolyhedra(polyhedraOf(atoms, scene.elements));
+      if (choices.labels) this.drawLabels(atoms, ink);
+      view.render();
+    }
+
+    drawAtoms(atoms) {
+      const model = this.view.addModel();
+      const { elements } = this.scene;
+      model.addAtoms(
+        atoms.map(({ element, label, x, y, z, bonds }, index) => ({
+          elem: element, atom: label, x, y, z, index, serial: index,
+          bonds: this.choices.bonds ? bonds : [],
+          bondOrder: this.choices.bonds ? bonds.map(() => 1) : [],
+        })),
+      );
+      for (const [element, { colour, radius }] of Object.entries(elements)) {
+        const ball = { radius: radius * SPHERE, color: colour };
+        const stick = { radius: STICK, color: colour };
+        model.setStyle({ elem: element }, this.choices.bonds ? { sphere: ball, stick } : { sphere: ball });
+      }
+      this.view.setHoverable({}, true, (atom) => this.showHover(atom), () => this.hideHover());
+      this.view.setHoverDuration(60);
+    }
+
+    showHover(atom) {
+      if (this.hovered || !atom || !atom.atom) return;
+      this.hovered = this.view.addLabel(atom.atom, {
+        position: atom, backgroundColor: "black", backgroundOpacity: 0.75, fontColor: "white", fontSize: 13, inFront: true,
+      });
+    }
+
+    hideHover() {
+      if (this.hovered) this.view.removeLabel(this.hovered);
+      this.hovered = null;
+    }
+
+    drawCells(lattice, repeats, ink) {
+      for (let i = 0; i < repeats; i++)
+        for (let j = 0; j < repeats; j++)
+          for (let k = 0; k < repeats; k++) {
+            const origin = add(add(times(lattice[0], i), times(lattice[1], j)), times(lattice[2], k));
+            for (const [start, end] of edgesOf(lattice))
+              this.view.addCylinder({
+                start: xyz(add(origin, start)), end: xyz(add(origin, end)),
+                radius: EDGE, color: ink, fromCap: 1, toCap: 1,
+              });
+          }
+    }
+
+    /** Short arrows a, b, c beside the origin. */
+    drawAxes(lattice) {
+      const length = Math.min(...lattice.map(norm)) * 0.32;
+      const inward = lattice.reduce(add);
+      const origin = times(inward, -0.11);
+      ["a", "b", "c"].forEach((name, index) => {
+        const end = add(origin, times(lattice[index], length / norm(lattice[index])));
+        const color = AXIS_COLOURS[name];
+        this.view.addArrow({ start: xyz(origin), end: xyz(end), radius: 0.05, radiusRatio: 2.2, mid: 0.75, color });
+        this.view.addLabel(name, {
+          position: xyz(add(end, times(minus(end, origin), 0.28))), fontColor: color, fontSize: 14,
+          backgroundOpacity: 0, alignment: "center", inFront: true,
+        });
+      });
+    }
+
+    drawPolyhedra(polyhedra) {
+      for (const { element, points, faces } of polyhedra) {
+        const vertexArr = [], normalArr = [], faceArr = [];
+        for (const { normal, corners } of faces) {
+          const first = vertexArr.length;
+          for (const index of corners) {
+            vertexArr.push(xyz(points[index]));
+            normalArr.push(xyz(normal));
+          }
+          for (let turn = 1; turn + 1 < corners.length; turn++) faceArr.push(first, first + turn, first + turn + 1);
+        }
+        this.view.addCustom({ vertexArr, normalArr, faceArr, color: this.scene.elements[element].colour, opacity: 0.45 });
+      }
+    }
+
+    drawLabels(atoms, ink) {
+      for (const { label, x, y, z } of atoms)
+        this.view.addLabel(label, {
+          position: { x, y, z }, fontColor: ink, fontSize: 12, backgroundOpacity: 0, alignment: "center", inFront: true,
+        });
+    }
+
+    /** Look along a lattice vector ("a", "b", "c"), or from the usual side (null). */
+    lookAlong(axis) {
+      const [a, b, c] = this.scene.cells[this.choices.cell].lattice;
+      const [toEye, up] = { a: [a, c], b: [b, c], c: [c, b] }[axis] || [cross(b, c), c];
+      const z = times(toEye, 1 / norm(toEye));
+      const flat = minus(up, times(z, dot(up, z)));
+      const y = times(flat, 1 / norm(flat));
+      const eye = this.view.getView();
+      eye.splice(4, 4, ...quaternionOf([cross(y, z), y, z]));
+      this.view.setView(eye);
+      if (!axis) {
+        this.view.rotate((TILT[1] * -180) / Math.PI, "vy");
+        this.view.rotate((TILT[0] * -180) / Math.PI, "vx");
+      }
+      this.fit(this.view.getView());
+    }
+
+    /** Move and zoom to the whole crystal, turned as `eye` is. */
+    fit(eye) {
+      this.view.zoomTo();
+      const whole = this.view.getView();
+      whole.splice(4, 4, ...eye.slice(4, 8));
+      this.view.setView(whole);
+      this.view.zoom(0.86);
+    }
+
+    turnByKey(event) {
+      const turn = { ArrowLeft: [-6, "vy"], ArrowRight: [6, "vy"], ArrowUp: [-6, "vx"], ArrowDown: [6, "vx"] }[event.key];
+      if (!turn || !this.view) return;
+      event.preventDefault();
+      this.view.rotate(...turn);
+    }
+
+    setSpin(wanted) {
+      this.view.spin(wanted ? "vy" : false, 0.6, true);
+    }
+
+    fillLegend() {
+      this.legend.replaceChildren(
+        ...Object.entries(this.scene.elements).map(([element, { colour }]) => {
+          const item = document.createElement("span");
+          item.innerHTML = `<i style="background:${colour}"></i>`;
+          item.append(element);
+          return item;
+        }),
+      );
+    }
+
+    fillBar() {
+      const { cells } = this.scene;
+      const choice = (name, value, text, title) => this.button(text, title, () => this.choose(name, value), this.choices[name] === value);
+      const toggle = (name, text, title) => this.button(text, title, () => this.choose(name, !this.choices[name]), this.choices[name]);
+      const look = (axis) => this.button(axis || "⟲", axis ? `Look along ${axis}` : "The usual view", () => this.view && this.lookAlong(axis));
+      const groups = [
+        Object.keys(cells).map((name) => choice("cell", name, name, `Show the ${CELL_NAMES[name] || name}`)),
+        [choice("repeats", 1, "1", "One cell"), choice("repeats", 2, "2×2×2", "Eight cells")],
+        [toggle("bonds", "bonds"), toggle("polyhedra", "polyhedra", "Coordination polyhedra, where there are any"),
+         toggle("labels", "labels", "Elements and Wyckoff positions"), toggle("spin", "spin")],
+        [look("a"), look("b"), look("c"), look(null)],
+        [this.button("PNG", "Save the picture", () => this.save())],
+      ];
+      this.bar.replaceChildren(
+        ...groups.map((buttons) => {
+          const group = document.createElement("span");
+          group.className = "crystal-group";
+          group.append(...buttons);
+          return group;
+        }),
+      );
+    }
+
+    button(text, title, action, pressed) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = text;
+      if (title) button.title = title;
+      if (pressed !== undefined) button.setAttribute("aria-pressed", pressed);
+      button.addEventListener("click", action);
+      return button;
+    }
+
+    save() {
+      const link = document.createElement("a");
+      link.href = this.picture();
+      link.download = `${this.scene.name}.png`;
+      if (link.href) link.click();
+    }
+  }
+
+  /** Quaternion (x, y, z, w) of the rotation whose matrix has these rows. */
+  function quaternionOf([[a, b, c], [d, e, f], [g, h, i]]) {
+    const w = Math.sqrt(Math.max(0, 1 + a + e + i)) / 2;
+    const x = (Math.sqrt(Math.max(0, 1 + a - e - i)) / 2) * (h - f < 0 ? -1 : 1);
+    const y = (Math.sqrt(Math.max(0, 1 - a + e - i)) / 2) * (c - g < 0 ? -1 : 1);
+    const z = (Math.sqrt(Math.max(0, 1 - a - e + i)) / 2) * (d - b < 0 ? -1 : 1);
+    return [x, y, z, w];
+  }
+
+  window.Crystalforge.CrystalViewer = CrystalViewer;
+})();
