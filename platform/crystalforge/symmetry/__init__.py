@@ -6,7 +6,7 @@ Knows space group numbers, fractional coordinates and cells; nothing of elements
 from __future__ import annotations
 
 from crystalforge.symmetry.free_coordinates import free_coordinates, sites_of
-from crystalforge.symmetry.hall_numbers import HALL_NUMBERS, SPACE_GROUPS, hall_number_of
+from crystalforge.symmetry.hall_numbers import HALL_NUMBERS, SPACE_GROUPS, hall_number_of, setting_symbols
 from crystalforge.symmetry.merging import MergedSites, merge_overlapping_sites
 from crystalforge.symmetry.normalisers import Normaliser, normaliser, setting_changes
 from crystalforge.symmetry.orbits import Orbits, expand_orbits, wyckoff_letters
@@ -32,6 +32,7 @@ __all__ = [
     "merge_overlapping_sites",
     "normaliser",
     "setting_changes",
+    "setting_symbols",
     "sites_of",
     "space_group",
     "wyckoff_letters",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from crystalforge.errors import UnknownSpaceGroupError
-from crystalforge.symmetry.spglib_database import standard_hall_numbers
+from crystalforge.symmetry.spglib_database import SettingSymbols, standard_hall_numbers, symbols_of_setting
 
 N_SPACE_GROUPS = 230
 
@@ -48,6 +48,15 @@ def hall_number_of(space_group_number: int) -> int:
     """
     number = check_space_group_number(space_group_number)
     return HALL_NUMBERS[number] if number in HALL_NUMBERS else standard_hall_numbers()[number]
+
+
+def setting_symbols(space_group_number: int) -> SettingSymbols:
+    """Hermann-Mauguin and Hall symbol of the setting used for a space group.
+
+    Raises:
+        UnknownSpaceGroupError: there is no such space group.
+    """
+    return symbols_of_setting(hall_number_of(space_group_number))
 
 
 def check_space_group_number(space_group_number: Any) -> int:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,28 @@ def international_symbol(hall_number: int) -> str:
 
     with _as_spglib_is():
         return spglib.get_spacegroup_type(hall_number).international_short
+
+
+class SettingSymbols(NamedTuple):
+    """Names of a space group in one setting, as CIF has them."""
+
+    hermann_mauguin: str
+    """Full symbol with spaces, and the choice of origin or axes, such as "F d -3 m :1"."""
+    hall: str
+    """Hall symbol, such as "F 4d 2 3 -1d"."""
+
+
+@cache
+def symbols_of_setting(hall_number: int) -> SettingSymbols:
+    """Names of the setting of a Hall number."""
+    import spglib
+
+    with _as_spglib_is():
+        found = spglib.get_spacegroup_type(hall_number)
+    # The table has other forms after "=", as "P 2 2 2 = P 2 2 2"; screw axes have an underscore there, in CIF none.
+    symbol = found.international.split("=")[0].strip().replace("_", "")
+    choice = found.choice if found.choice in {"1", "2", "H", "R"} else ""
+    return SettingSymbols(f"{symbol} :{choice}" if choice else symbol, found.hall_symbol)
 
 
 @cache

@@ -1,0 +1,221 @@
+"""Which crystals leave: an SQL condition on a table of the catalog, and the crystals of its rows.
+
+A table has rows of crystals in one of two ways: with representative sites (``samples``, ``candidates``, ``materials``)
+or as a screening relaxed them (``relaxations``, ``stabilities``, ``discoveries``). Crystals of the first kind can also
+be taken as a screening relaxed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from crystalforge.catalog.query import DEFAULT_TIME_LIMIT_S, Catalog
+from crystalforge.crystals.rows import batch_from_table
+from crystalforge.errors import UsageError
+from crystalforge.export.relaxed import RELAXED_COLUMNS, relaxed_crystals
+from crystalforge.export.symmetrised import SymmetrisedCrystal, symmetrised_crystals
+from crystalforge.validation.choosing import CANDIDATES_SQL, MAX_LIMIT, RELAXED_SQL, SCREENED_AS
+
+MAX_ROWS = MAX_LIMIT
+
+
+class Cell(StrEnum):
+    """Which cell of a crystal is taken."""
+
+    GENERATED = "generated"
+    """As it was drawn, or as a dataset tabulates it."""
+    RELAXED = "relaxed"
+    """As a screening relaxed it; of several the one of lowest energy above hull."""
+
+
+_LOWEST = """
+SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull,
+  arg_min(formation_energy_per_atom, energy_above_hull) AS formation_energy_per_atom,
+  arg_min(reference, energy_above_hull) AS reference
+FROM stabilities GROUP BY relaxation_id
+"""
+_RELAXATIONS = f"(SELECT * FROM relaxations LEFT JOIN ({_LOWEST}) USING (relaxation_id))"  # noqa: S608 (a text of ours)
+_JUDGED = "(SELECT judged.*, lattice, species, frac_coords FROM {table} judged JOIN relaxations USING (relaxation_id))"
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table that crystals can be taken from."""
+
+    sql: str
+    """What stands after FROM."""
+    identifier: str
+    """Column that names a row."""
+    order: str
+    """Order where none is asked for, the best first."""
+    is_crystal: str
+    """Condition that a row has a crystal."""
+    without_crystal: str
+    """Why a row has none."""
+    is_relaxed: bool = False
+    """Whether its crystals are relaxed ones."""
+
+
+_PLACED = ("base_frac_coords IS NOT NULL", "rejected: its sites have no place")
+_KEPT = ("status = 'converged'", "not converged: its relaxation has no final cell")
+_BY_ENERGY = "energy_above_hull NULLS LAST"
+TABLES = {
+    "candidates": SourceTable(f"({CANDIDATES_SQL})", "sample_id", _BY_ENERGY, *_PLACED),
+    "samples": SourceTable("samples", "sample_id", "sample_id", *_PLACED),
+    "materials": SourceTable("materials", "material_id", _BY_ENERGY, *_PLACED),
+    "relaxations": SourceTable(_RELAXATIONS, "relaxation_id", _BY_ENERGY, *_KEPT, True),
+    "stabilities": SourceTable(
+        _JUDGED.format(table="stabilities"), "relaxation_id", _BY_ENERGY, "lattice IS NOT NULL", _KEPT[1], True
+    ),
+    "discoveries": SourceTable(
+        _JUDGED.format(table="discoveries"), "relaxation_id", _BY_ENERGY, "is_converged", _KEPT[1], True
+    ),
+}
+"""By name."""
+SCREENED = SCREENED_AS | {"samples": SCREENED_AS["candidates"]}
+_IS_SCREENED = """{identifier} IN (
+  SELECT source_id FROM relaxations WHERE status = 'converged' AND list_contains($sources, source)
+)"""
+
+
+@dataclass(frozen=True)
+class CrystalQuery:
+    """Which crystals, in what order; the defaults are all candidates, the lowest energy above hull first."""
+
+    table: str = "candidates"
+    """One of ``TABLES``."""
+    where: str | None = None
+    """SQL condition on the rows; None for all."""
+    order_by: str | None = None
+    """SQL expressions; None for the lowest energy above hull first. Ties are broken by the row's name."""
+    limit: int | None = None
+    """Most crystals; None for all."""
+    cell: Cell | None = None
+    """Which cell; None for the one that the table has."""
+
+    def check(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            UsageError: no such table, a limit below 1, or generated cells asked of relaxed crystals.
+        """
+        if self.table not in TABLES:
+            raise UsageError(f"--table {self.table!r}: expected one of {', '.join(TABLES)}.")
+        if self.limit is not None and not 1 <= self.limit <= MAX_ROWS:
+            raise UsageError(f"--limit {self.limit}: expected 1 to {MAX_ROWS:,}.")
+        if self.cell is Cell.GENERATED and self.source.is_relaxed:
+            raise UsageError(
+                f"--structure generated of {self.table}: its crystals are relaxed ones. Take the generated from "
+                "--table candidates, samples or materials."
+            )
+
+    @property
+    def source(self) -> SourceTable:
+        """The table."""
+        return TABLES[self.table]
+
+    @property
+    def is_relaxed(self) -> bool:
+        """Whether the crystals are those that a screening relaxed."""
+        return self.source.is_relaxed or self.cell is Cell.RELAXED
+
+    @property
+    def fits(self) -> str:
+        """SQL condition that the user asked for."""
+        return f"(\n{self.where}\n)" if self.where else "true"
+
+    @property
+    def has_crystal(self) -> str:
+        """SQL condition that a row has the crystal that is asked for."""
+        conditions = [self.source.is_crystal]
+        if self.cell is Cell.RELAXED and not self.source.is_relaxed:
+            conditions.append(_IS_SCREENED.format(identifier=self.source.identifier))
+        return " AND ".join(conditions)
+
+    def rows_sql(self, columns: Sequence[str] = ("*",)) -> str:
+        """The SELECT of the chosen rows. The user's texts are SQL on purpose: the catalog is only read."""
+        order, limit = self.order_by or self.source.order, "" if self.limit is None else f" LIMIT {self.limit}"
+        return (
+            f"SELECT {', '.join(columns)} FROM {self.source.sql} AS {self.table}\n"  # noqa: S608
+            f"WHERE {self.fits} AND {self.has_crystal}\nORDER BY {order}\n, {self.source.identifier}{limit}"
+        )
+
+    def left_out_sql(self) -> str:
+        """The SELECT that counts the rows that fit but have no such crystal."""
+        return (
+            f"SELECT count(*) AS n FROM {self.source.sql} AS {self.table}\n"  # noqa: S608
+            f"WHERE {self.fits} AND NOT coalesce({self.has_crystal}, false)"
+        )
+
+    def parameters(self) -> dict[str, Any]:
+        """Values of the parameters of both."""
+        return {"sources": SCREENED[self.table]} if "$sources" in self.has_crystal else {}
+
+
+@dataclass(frozen=True)
+class ChosenCrystals:
+    """Crystals with the rows that they are of, best first.
+
+    Attributes:
+        query: what was asked.
+        rows: n rows, all columns of the table; with those of ``RELAXED_COLUMNS`` where relaxed cells were asked for.
+        crystals: n.
+        left_out: reason → rows that fit the condition and are not here; the limit is no reason.
+    """
+
+    query: CrystalQuery
+    rows: pa.Table
+    crystals: list[SymmetrisedCrystal]
+    left_out: dict[str, int]
+
+    def __len__(self) -> int:
+        return len(self.crystals)
+
+    @property
+    def identifiers(self) -> list[str]:
+        """The name of each row: its sample_id, material_id or relaxation_id."""
+        names: list[str] = self.rows[self.query.source.identifier].to_pylist()
+        return names
+
+
+def read_crystals(
+    catalog: Catalog, query: CrystalQuery | None = None, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S
+) -> ChosenCrystals:
+    """The crystals that a query of the catalog gives.
+
+    Args:
+        catalog: an open one (``catalog.query.open_catalog``).
+        query: None for all candidates.
+        time_limit_s: of each statement.
+
+    Raises:
+        UsageError: no such table, or a limit below 1.
+        QueryError: the condition or the order is refused or wrong.
+    """
+    query = query or CrystalQuery()
+    query.check()
+    parameters = query.parameters()
+    rows = catalog.query(query.rows_sql(), parameters, time_limit_s).combine_chunks()
+    left_out = catalog.query(query.left_out_sql(), parameters, time_limit_s)["n"][0].as_py()
+    reason = query.source.without_crystal
+    if query.cell is Cell.RELAXED and not query.source.is_relaxed:
+        reason = "no screening relaxed it to the end"
+        rows = _with_relaxed_cells(catalog, query, rows, time_limit_s)
+    crystals = relaxed_crystals(rows) if query.is_relaxed else list(symmetrised_crystals(batch_from_table(rows)))
+    return ChosenCrystals(query, rows, crystals, {reason: left_out} if left_out else {})
+
+
+def _with_relaxed_cells(catalog: Catalog, query: CrystalQuery, rows: pa.Table, time_limit_s: float) -> pa.Table:
+    """The rows with the ``RELAXED_COLUMNS`` of their relaxed cells."""
+    names = rows[query.source.identifier].to_pylist()
+    found = catalog.query(RELAXED_SQL, {"sources": SCREENED[query.table], "names": names}, time_limit_s)
+    place = {name: position for position, name in enumerate(found["source_id"].to_pylist())}
+    ordered = found.take(pa.array([place[name] for name in names], pa.int64()))
+    for name in RELAXED_COLUMNS:
+        rows = rows.append_column(name, ordered[name])
+    return rows

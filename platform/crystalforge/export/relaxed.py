@@ -1,0 +1,92 @@
+"""Relaxed cells as symmetrised crystals: their symmetry is searched, for a relaxation may have raised or broken it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from crystalforge.crystals.elements import atomic_number
+from crystalforge.crystals.lattice import apply_crystal_system
+from crystalforge.crystals.symmetry_search import DEFAULT_SYMPREC
+from crystalforge.export.symmetrised import SymmetrisedCrystal
+from crystalforge.symmetry import expand_orbits, hall_number_of, wyckoff_letters
+
+RELAXED_COLUMNS = ("relaxation_id", "potential", "potential_version", "lattice", "species", "frac_coords")
+"""What a relaxed crystal's row has besides."""
+TOLERANCE = 1e-4
+"""Fractional; round-off of a standardised cell. Sites of two orbits are further apart."""
+
+
+def relaxed_crystals(rows: pa.Table, symprec: float = DEFAULT_SYMPREC) -> list[SymmetrisedCrystal]:
+    """The relaxed cells of rows of ``relaxations``, symmetrised.
+
+    Args:
+        rows: n with ``lattice``, ``species`` and ``frac_coords``.
+        symprec: of the search (Å); that of the column ``space_group_after``.
+    """
+    columns = (rows[name].to_pylist() for name in ("lattice", "species", "frac_coords"))
+    return [
+        symmetrise(np.reshape(lattice, (3, 3)), np.reshape(frac_coords, (-1, 3)), atomic_number(species), symprec)
+        for lattice, species, frac_coords in zip(*columns, strict=True)
+    ]
+
+
+def symmetrise(
+    lattice: NDArray[np.float64],
+    frac_coords: NDArray[np.float64],
+    atomic_numbers: NDArray[np.int64],
+    symprec: float = DEFAULT_SYMPREC,
+) -> SymmetrisedCrystal:
+    """Search the space group of a cell and bring it to the one Hall setting of that group.
+
+    A cell in which no group is found (atoms closer than ``symprec``) is one of space group 1, as it stands.
+
+    Args:
+        lattice: (3, 3) vectors as rows (Å).
+        frac_coords: (n_atoms, 3).
+        atomic_numbers: (n_atoms,).
+        symprec: Å.
+    """
+    import moyopy
+
+    logging.getLogger("moyo").setLevel(logging.ERROR)
+    cell = moyopy.Cell(lattice.tolist(), frac_coords.tolist(), atomic_numbers.tolist())
+    try:
+        number = int(moyopy.MoyoDataset(cell, symprec=symprec).number)
+        setting = moyopy.Setting.hall_number(hall_number_of(number))
+        standard = moyopy.MoyoDataset(cell, symprec=symprec, setting=setting).std_cell
+    except ValueError:  # moyopy's only error: atoms closer than symprec, or no consistent group
+        number, standard = 1, cell
+    return _from_cell(number, np.array(standard.basis), np.array(standard.positions), np.array(standard.numbers))
+
+
+def _from_cell(
+    number: int, lattice: NDArray[np.float64], frac_coords: NDArray[np.float64], atomic_numbers: NDArray[np.int64]
+) -> SymmetrisedCrystal:
+    """One representative site of each orbit, of a cell in the setting of its group."""
+    orbits = expand_orbits(number, frac_coords, tolerance=TOLERANCE)
+    steps = np.round(orbits.frac_coords / TOLERANCE).astype(np.int64) % round(1 / TOLERANCE)
+    least: dict[Any, int] = {}
+    ends = np.cumsum(orbits.multiplicity)
+    for atom, (end, multiplicity) in enumerate(zip(ends, orbits.multiplicity, strict=True)):
+        least.setdefault((int(atomic_numbers[atom]), *min(map(tuple, steps[end - multiplicity : end].tolist()))), atom)
+    first = np.array(list(least.values()))
+    letters, multiplicity = wyckoff_letters(number, frac_coords[first], TOLERANCE)
+    return SymmetrisedCrystal(
+        space_group_number=number,
+        lattice_parameters=apply_crystal_system(_lattice_parameters(lattice)[None], number)[0],
+        atomic_numbers=atomic_numbers[first].astype(np.int64),
+        sites=orbits.frac_coords[(ends - orbits.multiplicity)[first]],
+        multiplicity=multiplicity,
+        wyckoff_letter=letters,
+    )
+
+
+def _lattice_parameters(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+    lengths = np.linalg.norm(lattice, axis=1)
+    cosines = [lattice[i] @ lattice[j] / (lengths[i] * lengths[j]) for i, j in ((1, 2), (0, 2), (0, 1))]
+    return np.array([*lengths, *np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))])
