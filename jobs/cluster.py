@@ -1,4 +1,4 @@
-"""The one way to connect to Ray: an existing cluster by ``RAY_ADDRESS``, or a quiet local one for this command."""
+"""The one way to connect to Ray: an existing cluster by the setting ``ray_address``, or a quiet local one for this command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import ray
 
 from crystalforge.errors import CrystalforgeError
+from crystalforge.settings import shared_setting
 
 TRAINER_SLOT = "trainer_slot"
 """Custom resource that throttles trainers: without it every queued one holds a controller process while it waits.
@@ -47,7 +48,8 @@ def connected(*, num_cpus: int | None = None) -> Iterator[None]:
         return
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    address = os.environ.get("RAY_ADDRESS")
+    setting = shared_setting("ray_address")
+    address = str(setting.value) if setting else None
     try:
         if address:
             _ask(address)
@@ -57,8 +59,11 @@ def connected(*, num_cpus: int | None = None) -> Iterator[None]:
     except Exception as error:  # the named boundary: Ray raises whatever it met, a bare Exception too
         ray.shutdown()  # ends what had started
         where, repair = "on this machine", "Check its memory, its temporary folder and the limits on processes"
-        if address:
-            where, repair = f"at RAY_ADDRESS={address}", "Start that cluster, or unset RAY_ADDRESS to work without it"
+        if setting:
+            where = f"at RAY_ADDRESS={address}"
+            in_file = not setting.origin.endswith("RAY_ADDRESS")
+            leave_out = f"take ray_address out of {setting.origin}" if in_file else "unset RAY_ADDRESS"
+            repair = f"Start that cluster, or {leave_out} to work without it"
         raise CrystalforgeError(f"Ray does not start {where}: {error}. {repair}; `platform doctor` looks.") from error
     try:
         yield

@@ -24,6 +24,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# The settings of who runs the tests are not those of the tests.
+os.environ["XDG_CONFIG_HOME"] = str(REPOSITORY / "tests" / "data" / "no-settings")
 SHARED_VARIABLE = "CRYSTALFORGE_SHARED"
 
 

@@ -4,6 +4,7 @@
     ├── UsageError                     exit 2   the command was asked for something it cannot do
     │   ├── UnknownSpaceGroupError
     │   ├── RecipeError
+    │   ├── SettingsError                       a file of settings
     │   └── CompositionError                    no composition meets what was asked for
     ├── StorageError                            a file could not be written or read (disk full, permission)
     ├── DamagedFileError                        a file is not what its checksum or format says
@@ -44,6 +45,10 @@ class UnknownSpaceGroupError(UsageError):
 
 class RecipeError(UsageError):
     """A recipe that cannot be read, or that has an unknown or unfit value."""
+
+
+class SettingsError(UsageError):
+    """A file of settings that cannot be read, or that has an unknown key or an unfit value."""
 
 
 class CompositionError(UsageError):

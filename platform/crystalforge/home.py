@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from crystalforge.errors import StorageError
+from crystalforge.settings import SHARED, shared_setting
 
-HOME_VARIABLE = "CRYSTALFORGE_HOME"
+HOME_VARIABLE = SHARED["home"]
 DEFAULT_HOME = "crystalforge-home"
 
 DATASET_RECORD = "manifest.json"
@@ -46,12 +46,14 @@ class Home:
 
     @classmethod
     def locate(cls, path: str | Path | None = None) -> Home:
-        """Take the given path, or ``CRYSTALFORGE_HOME``, or ``./crystalforge-home``.
+        """Take the given path, or the setting ``home`` (``CRYSTALFORGE_HOME``, files), or ``./crystalforge-home``.
 
         Raises:
             StorageError: the path exists and is not a folder.
+            SettingsError: a file of settings cannot be read.
         """
-        chosen = Path(path or os.environ.get(HOME_VARIABLE) or DEFAULT_HOME).expanduser().resolve()
+        setting = None if path else shared_setting("home")
+        chosen = Path(path or (setting.value if setting else DEFAULT_HOME)).expanduser().resolve()
         if chosen.exists() and not chosen.is_dir():
             raise StorageError(f"The home {chosen} is a file: expected a folder. Give another with --home.")
         return cls(chosen)

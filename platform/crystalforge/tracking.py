@@ -18,12 +18,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from crystalforge.files import TEMPORARY_SUFFIX
 from crystalforge.home import MLFLOW_DATABASE, Home
+from crystalforge.settings import shared_setting
 
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "crystalforge"
 MODEL_ALIAS = "champion"
-STORE_VARIABLE = "MLFLOW_TRACKING_URI"
 CLIENT_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -50,8 +50,9 @@ R = TypeVar("R")
 
 
 def tracking_uri(home: Home) -> str:
-    """The store: ``MLFLOW_TRACKING_URI`` if set, else the SQLite file in the home."""
-    return os.environ.get(STORE_VARIABLE) or f"sqlite:///{home.mlflow / MLFLOW_DATABASE}"
+    """The store: the setting ``mlflow_tracking_uri`` if there is one, else the SQLite file in the home."""
+    setting = shared_setting("mlflow_tracking_uri")
+    return str(setting.value) if setting else f"sqlite:///{home.mlflow / MLFLOW_DATABASE}"
 
 
 def registered_name(space_group_number: int) -> str:

@@ -20,7 +20,7 @@ def test_every_error_stands_in_the_drawing() -> None:
 
 def test_exit_codes() -> None:
     codes = {error.__name__: error.exit_code for error in _all_errors()}
-    usage = {"UsageError", "UnknownSpaceGroupError", "RecipeError", "CompositionError"}
+    usage = {"UsageError", "UnknownSpaceGroupError", "RecipeError", "SettingsError", "CompositionError"}
     assert all((code == 2) == (name in usage) for name, code in codes.items())
     assert codes["BusyError"] == 75
     assert {code for name, code in codes.items() if name not in usage | {"BusyError"}} == {1}

@@ -1,7 +1,7 @@
 """The app: every command under its name, and the one place where an error becomes a message and an exit code.
 
-Exit codes: 0 done, 1 the work failed, 2 asked for something that cannot be done, 75 another command holds the run,
-130 stopped by Ctrl-C. An error that is none of ours is a bug and keeps its traceback: the report needs it.
+The exit codes stand in ``EXIT_CODES``. An error that is none of ours is a bug and keeps its traceback: the
+report needs it.
 
 Modules of commands import only typer at the top; what they call is imported inside the functions.
 """
@@ -14,13 +14,15 @@ import typer
 from typer.core import TyperGroup
 
 from crystalforge import __version__
-from crystalforge.cli import catalog, dataset, validate
+from crystalforge.cli import catalog, config, dataset, validate
+from crystalforge.cli.command_tree import read_variables
 from crystalforge.cli.doctor import doctor
 from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
 from crystalforge.cli.schema import schema
 from crystalforge.cli.screen import screen
+from crystalforge.cli.settings import command_settings, default_map
 from crystalforge.cli.show import show
 from crystalforge.cli.sql import sql
 from crystalforge.cli.stability import stability
@@ -31,15 +33,38 @@ from crystalforge.cli.verify import verify
 from crystalforge.errors import CrystalforgeError
 
 EXIT_INTERRUPTED = 130
+EXIT_CODES = {
+    0: "done",
+    1: "the work failed, or a check found a problem",
+    2: "asked for something that cannot be done",
+    75: "busy: another command holds the run; try again later",
+    EXIT_INTERRUPTED: "stopped by Ctrl-C; the same command does what is missing",
+}
+HELP_OPTIONS = ("-h", "--help")
+EPILOG = "\n\n".join(
+    (
+        "[dim]Examples:[/dim]",
+        "  platform dataset build bundled",
+        "  platform train-all",
+        "  platform generate --count 50000",
+        '  platform sql "SELECT * FROM candidates LIMIT 10"',
+        f"[dim]Exit codes:[/dim] {'; '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.",
+        "[dim]Settings:[/dim] a flag goes before CRYSTALFORGE_COMMAND_OPTION in the environment, this before "
+        "./crystalforge.toml, this before ~/.config/crystalforge/config.toml; `platform config show` says where each "
+        "value comes from.",
+    )
+)
 
 
 class CommandGroup(TyperGroup):
     """Runs a command and turns the errors that a user can meet into one message on stderr."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command that was asked for, with the settings of environment and files."""
         try:
             with second_one_ends_at_once():
+                read_variables(self)
+                ctx.default_map = self._defaults(ctx)
                 return super().invoke(ctx)
         except CrystalforgeError as error:
             typer.echo(f"Error: {error}", err=True)
@@ -48,6 +73,16 @@ class CommandGroup(TyperGroup):
             typer.echo("Stopped. The same command does what is missing.", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from interrupt
 
+    def _defaults(self, ctx: Any) -> dict[str, Any]:
+        """What the files set; a file with a fault is no reason to show no help, nor to hide where the files are."""
+        words = [*ctx._protected_args, *ctx.args]
+        try:
+            return default_map(self, command_settings(self, ctx))
+        except CrystalforgeError:
+            if words[:1] == ["config"] or any(word in HELP_OPTIONS for word in words):
+                return {}
+            raise
+
 
 app = typer.Typer(
     name="platform",
@@ -55,7 +90,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": [*HELP_OPTIONS]},
+    epilog=EPILOG,
     help="Discovers inorganic crystals: known crystals in, queryable candidates out.",
 )
 
@@ -89,6 +125,7 @@ app.command()(show)
 app.command()(status)
 app.command()(verify)
 app.command()(ui)
+app.add_typer(config.app, name="config")
 app.command()(doctor)
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from crystalforge.files import nearest_existing
 from crystalforge.home import MLFLOW_DATABASE, Home
+from crystalforge.settings import shared_setting
 
 DISTRIBUTION = "crystalforge"
 LEAST_PYTHON = (3, 11)
@@ -160,9 +161,10 @@ def _control_group_limit() -> float:
 
 
 def _ray_address() -> Check:
-    address = os.environ.get("RAY_ADDRESS", "")
-    if not address:
+    setting = shared_setting("ray_address")
+    if setting is None:
         return Check("Ray cluster", State.GOOD, "none named: commands start one on this machine")
+    address = str(setting.value)
     parts = urlsplit(address if "//" in address else f"//{address}")
     try:
         port = parts.port
