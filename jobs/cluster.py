@@ -1,4 +1,4 @@
-"""The one way to connect to Ray: an existing cluster by the setting ``ray_address``, or a quiet local one for this command."""
+"""The one way to connect to Ray: a cluster by the setting ``ray_address``, or a quiet local one for this command."""
 
 from __future__ import annotations
 
