@@ -1,7 +1,7 @@
 """How each known potential is loaded: a small function each, called with the user's model file or None.
 
-CHGNet and EMT run in the tests. The loaders of MACE, MatterSim, ORB and SevenNet follow those packages' documentation
-and were never run here: their weights are downloads.
+CHGNet and EMT run in the tests; SevenNet was run by hand. The loaders of MACE, MatterSim and ORB follow those packages'
+documentation and were never run here: their weights are downloads.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CHGNET_WEIGHTS = "0.3.0"
 """The package holds others, on other scales of energy."""
+SEVENNET_WEIGHTS = "7net-l3i5"
+"""The most accurate of those in the wheel (sevenn 0.13)."""
 
 
 def load_chgnet(model: Path | None) -> Potential:
@@ -79,13 +81,13 @@ def load_mattersim(model: Path | None) -> Potential:
 
 
 def load_sevennet(model: Path | None) -> Potential:
-    """SevenNet, from a model file."""
-    path = _needed("sevennet", model)
+    """SevenNet (Park et al. 2024); its wheel holds the weights, trained on PBE energies without MP2020."""
 
     def new() -> Calculator:
-        return import_module("sevenn.calculator").SevenNetCalculator(model=str(path), device=_device())
+        weights = str(model or SEVENNET_WEIGHTS)
+        return import_module("sevenn.calculator").SevenNetCalculator(model=weights, device=_device())
 
-    return Potential("sevennet", _file_version(path), new)
+    return Potential("sevennet", _weights(model) or f"{SEVENNET_WEIGHTS} (sevenn {version('sevenn')})", new)
 
 
 def load_orb(model: Path | None) -> Potential:
