@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from small_candidates import add_candidates
 from small_generation import add_small_generation
 from small_training import GROUPS, small_recipe
 
@@ -84,6 +85,13 @@ def drawn(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple
     """A home with a training whose networks took no step, and a generation drawn by them. Tests only read it."""
     home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("drawn") / "home"))
     return home, add_small_generation(home)
+
+
+@pytest.fixture(scope="session")
+def candidates(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, GenerationPlan]:
+    """A home with some 200 real candidates of groups 225 and 62, copies of known crystals. Tests only read it."""
+    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("candidates") / "home"))
+    return home, add_candidates(home)
 
 
 @pytest.fixture

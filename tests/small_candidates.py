@@ -1,0 +1,70 @@
+"""A home that holds real candidates, made in this process: copies of known crystals for other elements, drawn and kept.
+
+The recipe ``donor`` is fitted to two space groups in seconds and needs no networks.
+"""
+
+from __future__ import annotations
+
+import pyarrow.compute as pc
+import torch
+from small_training import GROUPS
+
+from crystalforge.dataset import Dataset, find_dataset, training_table
+from crystalforge.files import utc_now, write_json
+from crystalforge.gan.checkpoint import save_checkpoint
+from crystalforge.gan.methods import method_of
+from crystalforge.gan.model import training_statistics
+from crystalforge.gan.recipe import Recipe, load_recipe
+from crystalforge.generation.plan import GenerationPlan
+from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
+from crystalforge.jobs.generate import draw_here, generate
+from crystalforge.jobs.generation_plans import plan_generation
+from crystalforge.jobs.train_all import training_id_of
+from crystalforge.jobs.trained_models import find_models
+
+SEED = 0
+
+
+def add_candidates(home: Home, *, count: int = 200, shard_size: int = 100) -> GenerationPlan:
+    """Fit the copies to the dataset of a home and draw samples from them, as the commands do."""
+    dataset = find_dataset(home)
+    recipe = load_recipe("donor")
+    training_id = training_id_of(recipe, dataset, SEED)
+    folder = home.trainings / training_id
+    counts = {str(number): dataset.manifest.counts[number] for number in GROUPS}
+    record = {
+        "training_id": training_id,
+        "recipe": recipe.name,
+        "recipe_values": recipe.model_dump(),
+        "dataset_id": dataset.dataset_id,
+        "dataset_checksum": dataset.checksum,
+        "seed": SEED,
+        "generator_steps": recipe.total_steps,
+        "space_groups": sorted(GROUPS),
+        "counts": counts,
+        "created_at": utc_now(),
+    }
+    write_json(folder / TRAINING_RECORD, record)
+    for number in GROUPS:
+        _fit(home, dataset, recipe, training_id, number)
+    choices = {"seed": SEED, "shard_size": shard_size, "min_contact_ratio": 0.75}
+    plan = plan_generation(find_models(home, training_id), count, **choices)
+    generate(home, plan, draw=draw_here)
+    return plan
+
+
+def _fit(home: Home, dataset: Dataset, recipe: Recipe, training_id: str, number: int) -> None:
+    group = home.trainings / training_id / group_folder_name(number)
+    materials = dataset.materials()
+    crystals = materials.filter(pc.equal(materials["space_group_number"], number))
+    table = training_table(crystals, number)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    method = method_of(recipe).trainer
+    trainer = method.create(number, recipe, SEED, "cpu")
+    trainer.train_epoch(method.prepare(table, recipe, SEED))
+    torch.set_num_threads(threads)
+    statistics = training_statistics(table.atomic_numbers, crystals["volume_per_atom"].to_numpy())
+    checksum = save_checkpoint(group / "checkpoint_1", trainer, statistics, {"training_id": training_id})
+    record = {"space_group_number": number, "checkpoint": "checkpoint_1", "model_checksum": checksum}
+    write_json(group / MODEL_RECORD, record | {"finished_at": utc_now()})
