@@ -31,6 +31,12 @@ def export(
     """Write every table and view into a DuckDB file, with the meaning and unit of each column as its comment.
 
     The file is a copy: it appears whole or not at all, and does not change when more is generated.
+
+    [dim]Examples:[/dim]
+
+      platform catalog export crystals.duckdb
+
+      platform catalog export crystals.duckdb --memory-limit 8GB --json
     """
     from crystalforge.catalog.export import export_catalog
 

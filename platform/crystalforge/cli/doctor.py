@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Check versions, devices, Ray, disk and home; say what is missing and how to get it."""
+    """Check versions, devices, Ray, disk and home; say what is missing and how to get it. Exit code 1 where it is.
+
+    [dim]Examples:[/dim]
+
+      platform doctor
+
+      platform doctor --home /data/crystalforge-home --json
+    """
     from crystalforge.cli.checks import State, examine
 
     checks = examine(Home.locate(home))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
 from crystalforge.cli.options import HomeOption, JsonOption
 
@@ -30,7 +31,10 @@ BY_GROUP = (
 
 
 def evaluate(
-    generation: Annotated[str | None, typer.Argument(help="Generation, by identifier; the newest by default.")] = None,
+    generation: Annotated[
+        str | None,
+        typer.Argument(help="Generation, by identifier; the newest by default.", autocompletion=complete.generations),
+    ] = None,
     reference: Annotated[
         str | None,
         typer.Option(
@@ -40,7 +44,8 @@ def evaluate(
         ),
     ] = None,
     baseline: Annotated[
-        list[str] | None, typer.Option(help="Generation that stands beside it; may be given again.")
+        list[str] | None,
+        typer.Option(help="Generation that stands beside it; may be given again.", autocompletion=complete.generations),
     ] = None,
     validation_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the dataset's formulas that is set aside.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
@@ -35,14 +36,24 @@ ASKED = "What is asked of the crystals"
 def generate(
     context: typer.Context,
     count: Annotated[int, typer.Option(help="Samples to draw, all space groups together.")] = 50_000,
-    training: Annotated[str | None, typer.Option(help="Training, by identifier; the newest by default.")] = None,
+    training: Annotated[
+        str | None,
+        typer.Option(help="Training, by identifier; the newest by default.", autocompletion=complete.trainings),
+    ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="The newest training of this recipe; the baselines donor and swap are fitted where needed."),
+        typer.Option(
+            help="The newest training of this recipe; the baselines donor and swap are fitted where needed.",
+            autocompletion=complete.training_recipes,
+        ),
     ] = None,
     space_groups: SpaceGroupsOption = None,
     balance: Annotated[
-        str, typer.Option(help="training: as the crystals of the dataset; equal: as many of each.")
+        str,
+        typer.Option(
+            help="training: as the crystals of the dataset; equal: as many of each.",
+            autocompletion=complete.one_of(complete.BALANCES),
+        ),
     ] = "training",
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Decides every draw.")] = 0,
     shard_size: Annotated[int, typer.Option(min=1, help="Samples in one file.")] = 1000,
@@ -90,6 +101,7 @@ def generate(
             metavar="KIND",
             show_default="the recipe's",
             rich_help_panel=ASKED,
+            autocompletion=complete.one_of(complete.COMPOSITION_KINDS),
         ),
     ] = None,
     distinct: Annotated[
@@ -102,7 +114,10 @@ def generate(
             "--new-templates", help="Only Wyckoff templates that no training crystal has.", rich_help_panel=ASKED
         ),
     ] = False,
-    resume: Annotated[str | None, typer.Option(help="Continue this generation with the plan it has.")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Continue this generation with the plan it has.", autocompletion=complete.generations),
+    ] = None,
     shard_timeout: Annotated[
         float | None,
         typer.Option(
@@ -197,6 +212,7 @@ def _refuse_choices(context: typer.Context) -> None:
     from crystalforge.errors import UsageError
 
     sources = {name: context.get_parameter_source(name) for name in PLAN_CHOICES}
-    given = [f"--{name.replace('_', '-')}" for name, source in sources.items() if source and source.name != "DEFAULT"]
+    flags = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
+    given = [f"--{name.replace('_', '-')}" for name in flags]
     if given:
         raise UsageError(f"--resume continues a generation with the plan it has: leave out {', '.join(given)}.")

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -30,8 +30,8 @@ SERVER_ENVIRONMENT = {
 }
 
 
-def serve(home: Home, host: str, port: int) -> None:
-    """Run the server until Ctrl-C; print the address of the training runs once it answers.
+def serve(home: Home, host: str, port: int, tell: Callable[[str], object] = typer.echo) -> None:
+    """Run the server until Ctrl-C; tell the address of the training runs once it answers.
 
     Raises:
         StorageError: the home has no store yet.
@@ -47,7 +47,7 @@ def serve(home: Home, host: str, port: int) -> None:
     note("Starting MLflow; this takes up to half a minute.")
     with _server(store, host, port) as server:
         _wait_until_ready(server, host, port)
-        typer.echo(training_runs_url(store, host, port))
+        tell(training_runs_url(store, host, port))
         note("Press Ctrl-C to stop.")
         code = server.wait()
         raise CrystalforgeError(f"MLflow's server ended by itself with exit code {code}; its own messages are above.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.home import HOME_VARIABLE
 
 HomeOption = Annotated[
@@ -24,14 +25,52 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 """Its default in a command is ``False``."""
 
+AGAINST = "What they are judged against"
+"""Title of the options of a hull."""
+
 MAX_SEED = 2**63 - 1
 """Seeds stand in a column of 64-bit integers."""
 
 SpaceGroupsOption = Annotated[
     str | None,
-    typer.Option("--space-groups", help="Space groups, as 225,62; all by default.", metavar="N,N"),
+    typer.Option(
+        "--space-groups",
+        help="Space groups, as 225,62; all by default.",
+        metavar="N,N",
+        autocompletion=complete.space_groups,
+    ),
 ]
 """Give it to ``parse_space_groups``."""
+
+
+ReferenceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference",
+        help="Parquet file of formation energies, for the hull.",
+        show_default="the newest dataset",
+        metavar="FILE",
+        rich_help_panel=AGAINST,
+    ),
+]
+"""Its default in a command is ``None``."""
+
+CorrectionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--correction",
+        help="Functional and corrections of the reference's energies.",
+        show_default="not stated",
+        rich_help_panel=AGAINST,
+    ),
+]
+"""Its default in a command is ``None``."""
+
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show the plan, its shards and the expected time; do and write nothing."),
+]
+"""Its default in a command is ``False``."""
 
 
 def parse_space_groups(text: str | None) -> list[int] | None:

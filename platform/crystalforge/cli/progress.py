@@ -1,8 +1,12 @@
-"""Progress on stderr: a bar in a terminal, a line now and then in a file."""
+"""Progress on stderr: a bar in a terminal, a line now and then in a file, a pipe or a terminal that draws no bar.
+
+NO_COLOR and TERM=dumb are honoured: rich does so for colours, we for the bar.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -28,7 +32,8 @@ def progress(what: str, total: int) -> Iterator[Update]:
         what: name of the work.
         total: amount of work, 0 if it is not known yet; done when an update reaches it.
     """
-    with _bar(what, total) if sys.stderr.isatty() else _lines(what, total) as update:
+    live = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    with _bar(what, total) if live else _lines(what, total) as update:
         yield update
 
 
@@ -69,9 +74,10 @@ def _lines(what: str, total: int) -> Iterator[Update]:
     def update(done: int, note: str = "", total: int | None = None) -> None:
         nonlocal last_line, in_all
         in_all = total or in_all
-        if done < in_all and time.monotonic() - last_line < SECONDS_BETWEEN_LINES:
+        at_the_end = 0 < in_all <= done
+        if not at_the_end and time.monotonic() - last_line < SECONDS_BETWEEN_LINES:
             return
         last_line = time.monotonic()
-        typer.echo(f"{what}: {done}/{in_all} {note}".rstrip(), err=True)
+        typer.echo(f"{what}: {done}{f'/{in_all}' if in_all else ''} {note}".rstrip(), err=True)
 
     yield update

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
 from crystalforge.cli.options import JsonOption
 
@@ -14,10 +15,22 @@ if TYPE_CHECKING:
 
 
 def schema(
-    table: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Table; without it all are listed.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Argument(metavar="[TABLE]", help="Table; without it all are listed.", autocompletion=complete.tables),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the tables of SQL, or the columns of one with their types, units and meaning."""
+    """Show the tables of SQL, or the columns of one with their types, units and meaning.
+
+    [dim]Examples:[/dim]
+
+      platform schema
+
+      platform schema candidates
+
+      platform schema --json
+    """
     from crystalforge.catalog.tables import TABLES, find_table
 
     tables = [find_table(table)] if table else list(TABLES.values())

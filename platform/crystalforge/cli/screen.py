@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import json_of, note, show_json
-from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption
+from crystalforge.cli.options import (
+    AGAINST,
+    MAX_SEED,
+    CorrectionOption,
+    HomeOption,
+    JsonOption,
+    ReferenceOption,
+)
 
 if TYPE_CHECKING:
     from crystalforge.screening.judging import Judgement
@@ -16,7 +24,6 @@ if TYPE_CHECKING:
 
 WHICH = "Which crystals"
 HOW = "How they are relaxed"
-AGAINST = "What they are judged against"
 
 
 def screen(
@@ -26,10 +33,16 @@ def screen(
             help="candidates; samples: all that were drawn, rejected or not; materials: real crystals, which fit the "
             "scale; or a null: noise, random_triples, real_cells.",
             rich_help_panel=WHICH,
+            autocompletion=complete.one_of(complete.SCREENED),
         ),
     ] = "candidates",
     generation: Annotated[
-        str | None, typer.Option(help="Only of this generation; samples and nulls need it.", rich_help_panel=WHICH)
+        str | None,
+        typer.Option(
+            help="Only of this generation; samples and nulls need it.",
+            rich_help_panel=WHICH,
+            autocompletion=complete.generations,
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option(help="SQL condition on the crystals.", metavar="SQL", rich_help_panel=WHICH)
@@ -42,7 +55,11 @@ def screen(
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Of the random draw.", rich_help_panel=WHICH)] = 0,
     potential: Annotated[
         str,
-        typer.Option(help="chgnet, mace, mattersim, orb, sevennet, emt, or an installed one.", rich_help_panel=HOW),
+        typer.Option(
+            help="chgnet, mace, mattersim, orb, sevennet, emt, or an installed one.",
+            rich_help_panel=HOW,
+            autocompletion=complete.potentials,
+        ),
     ] = "chgnet",
     model: Annotated[
         Path | None, typer.Option(help="File of weights, for potentials that bring none.", rich_help_panel=HOW)
@@ -57,19 +74,15 @@ def screen(
             min=1, help="Processes; 1 works without Ray.", show_default="one for each CPU", rich_help_panel=HOW
         ),
     ] = None,
-    resume: Annotated[str | None, typer.Option(help="Continue this screening with the plan it has.")] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Continue this screening with the plan it has.", autocompletion=complete.screenings),
+    ] = None,
     judge_only: Annotated[
         bool, typer.Option("--judge-only", help="With --resume: relax no more, judge what is relaxed.")
     ] = False,
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            help="Parquet file of formation energies.", show_default="the newest dataset", rich_help_panel=AGAINST
-        ),
-    ] = None,
-    correction: Annotated[
-        str, typer.Option(help="Functional and corrections of the reference's energies.", rich_help_panel=AGAINST)
-    ] = "not stated",
+    reference: ReferenceOption = None,
+    correction: CorrectionOption = None,
     elements: Annotated[
         Path | None, typer.Option(help="Parquet file of elemental energies of its source.", rich_help_panel=AGAINST)
     ] = None,

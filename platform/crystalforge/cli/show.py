@@ -26,6 +26,14 @@ def show(
 
     The distance in composition is half the sum of the differences of the atomic fractions: 0 the same, 1 no common
     element.
+
+    [dim]Examples:[/dim]
+
+      platform sql "SELECT crystal_id, formula FROM candidates LIMIT 3"
+
+      platform show CRYSTAL_ID
+
+      platform show SAMPLE_ID --neighbours 10 --json
     """
     from crystalforge.catalog.lineage import trace
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import note, show_table
 from crystalforge.cli.options import HomeOption, JsonOption
 from crystalforge.errors import UsageError
@@ -37,7 +38,12 @@ def sql(
     ] = None,
     generation: Annotated[
         list[str] | None,
-        typer.Option("--generation", metavar="ID", help="Only the samples of this generation. Repeatable."),
+        typer.Option(
+            "--generation",
+            metavar="ID",
+            help="Only the samples of this generation. Repeatable.",
+            autocompletion=complete.generations,
+        ),
     ] = None,
     timeout: Annotated[
         float,
@@ -55,7 +61,17 @@ def sql(
 
     `platform schema` lists the columns. The catalog is only read; a statement that does more is refused.
 
-    Example: platform sql 'SELECT formula, density FROM candidates WHERE space_group_number = $g' --param g=225
+    [dim]Examples:[/dim]
+
+      platform sql "SELECT formula, density FROM candidates ORDER BY density DESC LIMIT 10"
+
+      platform sql 'SELECT count(*) FROM candidates WHERE space_group_number = $g' --param g=225
+
+      platform sql "SELECT * FROM stabilities WHERE is_nearly_stable" --csv > stable.csv
+
+      platform sql "SELECT reject_reason, count(*) FROM rejections GROUP BY ALL" --json
+
+      platform sql - --parquet candidates.parquet < question.sql
     """
     if sum((as_json, as_csv, parquet is not None)) > 1:
         raise UsageError("Expected at most one of --json, --csv and --parquet.")

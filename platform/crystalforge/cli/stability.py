@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
 from crystalforge.cli.options import HomeOption, JsonOption
 
@@ -32,7 +33,10 @@ BY_GROUP = {
 
 def stability(
     screening: Annotated[
-        list[str] | None, typer.Argument(help="Screenings of raw samples, by identifier; all by default.")
+        list[str] | None,
+        typer.Argument(
+            help="Screenings of raw samples, by identifier; all by default.", autocompletion=complete.screenings
+        ),
     ] = None,
     reference: Annotated[str | None, typer.Option(help="Only against this reference.", metavar="NAME")] = None,
     by_group: Annotated[bool, typer.Option("--by-group", help="Also the counts of each space group.")] = False,

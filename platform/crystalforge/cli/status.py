@@ -20,7 +20,14 @@ FIRST_STEPS = """The home {home} is empty. Start with:
 
 
 def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Show what the home holds and how far each run is."""
+    """Show what the home holds and how far each run is.
+
+    [dim]Examples:[/dim]
+
+      platform status
+
+      platform status --home /data/crystalforge-home --json
+    """
     from crystalforge.catalog.inventory import take_inventory
 
     inventory = take_inventory(Home.locate(home))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import add_row, json_of, new_table, note, show_json, show_table
 from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
 
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 
 
 def train_all(
-    dataset: Annotated[str | None, typer.Option(help="Dataset, by name or identifier; the newest by default.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="Dataset, by name or identifier; the newest by default.", autocompletion=complete.datasets),
+    ] = None,
     recipe: Annotated[
-        str, typer.Option(help="Recipe: forge, paper, quick, donor, swap, or the path of a TOML file.")
+        str,
+        typer.Option(
+            help="Recipe: forge, paper, quick, donor, swap, or the path of a TOML file.",
+            autocompletion=complete.training_recipes,
+        ),
     ] = "forge",
     space_groups: SpaceGroupsOption = None,
     steps: Annotated[int | None, typer.Option(help="Generator steps, in place of the recipe's.")] = None,

@@ -6,48 +6,51 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import add_row, json_of, new_table, note, show_json, show_table
-from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.options import CorrectionOption, HomeOption, JsonOption, ReferenceOption
 from crystalforge.cli.validate_energies import (
-    UNSTATED,
-    CorrectionOption,
-    ReferenceOption,
     calibrate,
     hull_of,
     judge,
     open_ledger,
 )
+from crystalforge.cli.validate_requests import cancel, pause, retry
 from crystalforge.home import Home
 from crystalforge.validation.states import Structure
 
 if TYPE_CHECKING:
     from crystalforge.validation.ledger import Ledger
-    from crystalforge.validation.requests import Request
 
 app = typer.Typer(no_args_is_help=True, help="Compute the best candidates: a queue of calculations on Ray.")
-app.command()(judge)
-app.command()(calibrate)
 
 MOST_REFUSALS = 5
 """Shown of the crystals that an engine cannot compute."""
 
-Numbers = Annotated[
-    list[int] | None, typer.Argument(metavar="[CALCULATION]...", help="Numbers of calculations, as `status` has them.")
-]
-StateOption = Annotated[
-    str | None, typer.Option("--state", metavar="STATE", help="All in this state, in place of numbers.")
-]
-
 
 @app.command()
 def enqueue(
-    recipe: Annotated[str, typer.Option(help="Recipe of the calculation: a name, or a TOML file.", metavar="NAME")],
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="Recipe of the calculation: a name, or a TOML file.",
+            metavar="NAME",
+            autocompletion=complete.calculation_recipes,
+        ),
+    ],
     where: Annotated[str | None, typer.Option(help="SQL condition on the rows.", metavar="CONDITION")] = None,
     order_by: Annotated[
         str | None, typer.Option("--order-by", help="SQL order, the best first.", metavar="EXPRESSION")
     ] = None,
     limit: Annotated[int, typer.Option(help="Most crystals.", metavar="N")] = 100,
-    table: Annotated[str, typer.Option("--from", help="candidates, or materials: the real crystals.")] = "candidates",
+    table: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="candidates, or materials: the real crystals.",
+            autocompletion=complete.one_of(complete.COMPUTED),
+        ),
+    ] = "candidates",
     structure: Annotated[
         Structure, typer.Option(help="Which cell: as a screening relaxed it, where it did, or as it was generated.")
     ] = Structure.RELAXED,
@@ -57,8 +60,15 @@ def enqueue(
 ) -> None:
     """Choose crystals by SQL and put them into the queue, once for each recipe.
 
-    Example: platform validate enqueue --where "space_group_number = 225" --order-by min_contact_ratio --limit 12
-    --recipe stand-in
+    [dim]Examples:[/dim]
+
+      platform validate enqueue --recipe gpaw-quick --limit 24
+
+      platform validate enqueue --recipe gpaw-static --where "energy_above_hull < 0.1" --dry-run
+
+      platform validate enqueue --recipe stand-in --where "space_group_number = 225" --order-by "density DESC"
+
+      platform validate enqueue --recipe gpaw-static --from materials --limit 6
     """
     from crystalforge.validation.choosing import choose_crystals
     from crystalforge.validation.export import export_ledger
@@ -91,30 +101,33 @@ def run(
         int | None, typer.Option(help="Most attempts at once; one for each CPU by default.", metavar="N")
     ] = None,
     reference: ReferenceOption = None,
-    correction: CorrectionOption = UNSTATED,
+    correction: CorrectionOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Work the queue off. Stopped anywhere, the same command goes on; only one may run at a time.
 
     Formation energies appear as crystals and their elements are computed; energies above hull, against the reference.
+
+    [dim]Examples:[/dim]
+
+      platform validate run
+
+      platform validate run --concurrency 1 --reference hull.parquet
     """
     from crystalforge.cli.progress import progress
     from crystalforge.jobs.validate import Point, run_queue
-    from crystalforge.validation.states import IN_FLIGHT, CalculationState
 
     place = Home.locate(home)
-    with open_ledger(place) as ledger:
-        counts = ledger.counts()
-    open_states = (CalculationState.READY, *IN_FLIGHT)
-    done = 0
-    with progress("calculations", sum(counts.get(state, 0) for state in open_states)) as update:
+    with open_ledger(place) as ledger, progress("calculations", 0) as update:
+        before = _settled(ledger)
+        update(0, total=_open(ledger))
 
         def observe(point: Point, _attempt_id: str) -> None:
-            nonlocal done
+            """Of calculations, as the ledger has them now: attempts repeat, and the queue grows meanwhile."""
             if point is Point.RECORDED:
-                done += 1
-                update(done, "attempts")
+                done = max(0, _settled(ledger) - before)
+                update(done, total=done + _open(ledger))
 
         hull = hull_of(place, reference, correction)
         summary = run_queue(place, concurrency=concurrency, observe=observe, hull=hull)
@@ -127,9 +140,30 @@ def run(
     note(f"Attempts of this run: {ended}; {summary.seconds:.1f} s.")
 
 
+def _settled(ledger: Ledger) -> int:
+    """Calculations that no dispatcher takes up again by itself."""
+    from crystalforge.validation.states import CalculationState
+
+    return sum(ledger.counts().values()) - _open(ledger) - ledger.counts().get(CalculationState.PAUSED, 0)
+
+
+def _open(ledger: Ledger) -> int:
+    """Calculations that wait or run."""
+    from crystalforge.validation.states import IN_FLIGHT, CalculationState
+
+    return sum(ledger.counts().get(state, 0) for state in (CalculationState.READY, *IN_FLIGHT))
+
+
 @app.command()
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show how many calculations are in each state, by recipe; and export the ledger for SQL."""
+    """Show how many calculations are in each state, by recipe; and export the ledger for SQL.
+
+    [dim]Examples:[/dim]
+
+      platform validate status
+
+      platform validate status --json
+    """
     from crystalforge.files import held_by
     from crystalforge.validation.export import export_ledger
 
@@ -146,36 +180,19 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def retry(numbers: Numbers = None, state: StateOption = None, home: HomeOption = None) -> None:
-    """Make failed, quarantined, paused or cancelled calculations ready again; their errors are forgiven."""
-    from crystalforge.validation.requests import Request
-
-    _ask(Request.RETRY, numbers, state, home)
-
-
-@app.command()
-def pause(numbers: Numbers = None, state: StateOption = None, home: HomeOption = None) -> None:
-    """Hold ready calculations back until `retry`."""
-    from crystalforge.validation.requests import Request
-
-    _ask(Request.PAUSE, numbers, state, home)
-
-
-@app.command()
-def cancel(numbers: Numbers = None, state: StateOption = None, home: HomeOption = None) -> None:
-    """Give calculations up; those that run are ended."""
-    from crystalforge.validation.requests import Request
-
-    _ask(Request.CANCEL, numbers, state, home)
-
-
-@app.command()
 def show(
     number: Annotated[int, typer.Argument(metavar="CALCULATION", help="Number of a calculation.")],
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a calculation with all its attempts."""
+    """Show a calculation with all its attempts.
+
+    [dim]Examples:[/dim]
+
+      platform validate show 7
+
+      platform validate show 7 --json
+    """
     from crystalforge.errors import UsageError
 
     with open_ledger(Home.locate(home)) as ledger:
@@ -223,21 +240,5 @@ def _counts(ledger: Ledger) -> Any:
     return drawn
 
 
-def _ask(request: Request, numbers: list[int] | None, state: str | None, home: Any) -> None:
-    from crystalforge.errors import UsageError
-    from crystalforge.validation.export import export_ledger
-    from crystalforge.validation.requests import change
-    from crystalforge.validation.states import CalculationState
-
-    if bool(numbers) == bool(state):
-        raise UsageError(f"Expected numbers of calculations, or --state with one of {', '.join(CalculationState)}.")
-    if state and state not in list(CalculationState):
-        raise UsageError(f"--state {state!r}: expected one of {', '.join(CalculationState)}.")
-    with open_ledger(Home.locate(home)) as ledger:
-        chosen = numbers or [
-            row["calculation_id"]
-            for row in ledger.rows("SELECT calculation_id FROM calculations WHERE state = ?", [state])
-        ]
-        changed, left = change(ledger, request, chosen)
-        export_ledger(ledger)
-    note(f"{request}: {len(changed):,} changed, {len(left):,} left as they are.")
+for command in (judge, calibrate, retry, pause, cancel):
+    app.command()(command)

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
-from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.options import CorrectionOption, HomeOption, JsonOption, ReferenceOption
 from crystalforge.home import Home
 
 if TYPE_CHECKING:
     from crystalforge.screening.hull import ReferenceHull
     from crystalforge.validation.ledger import Ledger
 
-ReferenceOption = Annotated[
-    Path | None,
-    typer.Option(help="Parquet file of formation energies, for the hull.", show_default="the newest dataset"),
-]
-CorrectionOption = Annotated[str, typer.Option(help="Functional and corrections of the reference's energies.")]
-UNSTATED = "not stated"
-
 
 def judge(
     reference: ReferenceOption = None,
-    correction: CorrectionOption = UNSTATED,
+    correction: CorrectionOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -33,6 +24,14 @@ def judge(
 
     Formation energies count from elements by the same recipe. `run` does the same as it goes, for crystals that stand
     on no hull yet.
+
+    [dim]Examples:[/dim]
+
+      platform validate judge
+
+      platform validate judge --reference hull.parquet --correction "PBE, uncorrected"
+
+      platform validate judge --json
     """
     from crystalforge.validation.export import export_ledger
     from crystalforge.validation.stability import judge as put_on_hull
@@ -58,6 +57,12 @@ def calibrate(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     The same rows are in SQL, as the view `calibrations`, and crystal by crystal in `calibration_pairs`; both follow
     the queue while it runs.
+
+    [dim]Examples:[/dim]
+
+      platform validate calibrate
+
+      platform validate calibrate --json
     """
     from crystalforge.catalog.query import open_catalog
 
@@ -84,7 +89,7 @@ ORDER BY recipe, energy_above_hull IS NULL, energy_above_hull
 """
 
 
-def hull_of(home: Home, path: Path | None, correction: str) -> ReferenceHull | None:
+def hull_of(home: Home, path: Path | None, correction: str | None) -> ReferenceHull | None:
     """The hull of a file, or of the newest dataset; None where there is neither."""
     from crystalforge.errors import DatasetNotFoundError
     from crystalforge.screening.hull import ReferenceHull

@@ -31,6 +31,14 @@ def verify(
 
     Every file is hashed; every planned sample is there exactly once, of the right seed, model and state; some shards
     are drawn again and compared byte by byte. Without --repair nothing is written.
+
+    [dim]Examples:[/dim]
+
+      platform verify
+
+      platform verify --remake 5 --json
+
+      platform verify --repair
     """
     from crystalforge.integrity import verify_home
 

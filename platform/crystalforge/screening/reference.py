@@ -55,17 +55,23 @@ def reference_from_materials(materials: pa.Table, dataset_id: str, correction: s
     return Reference(dataset_id, correction, _crystals(materials, "material_id", "reduced_formula", dataset_id))
 
 
-def choose_reference(home: Home, path: Path | None, correction: str = UNSTATED) -> Reference:
+def choose_reference(home: Home, path: Path | None, correction: str | None = None) -> Reference:
     """The reference in a file, or without one the newest dataset's own crystals.
+
+    Args:
+        home: where the datasets are.
+        path: Parquet file of formation energies.
+        correction: functional and corrections of its energies; None for not stated.
 
     Raises:
         UsageError: as ``read_reference``.
         DatasetNotFoundError: there is neither.
     """
+    stated = correction or UNSTATED
     if path is not None:
-        return read_reference(path, correction)
+        return read_reference(path, stated)
     dataset = find_dataset(home)
-    return reference_from_materials(dataset.materials(), dataset.dataset_id, correction)
+    return reference_from_materials(dataset.materials(), dataset.dataset_id, stated)
 
 
 def read_reference(path: Path, correction: str = UNSTATED) -> Reference:

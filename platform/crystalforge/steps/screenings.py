@@ -15,7 +15,7 @@ from crystalforge.screening.choosing import choose_inputs
 from crystalforge.screening.judging import Judgement, judge, read_elements
 from crystalforge.screening.plan import DEFAULT_SHARD_SIZE, ScreeningPlan
 from crystalforge.screening.potentials import load_potential
-from crystalforge.screening.reference import UNSTATED, choose_reference
+from crystalforge.screening.reference import choose_reference
 from crystalforge.screening.relaxation import RelaxationLimits
 from crystalforge.steps.homes import as_home
 
@@ -50,7 +50,7 @@ def screen(
     resume: str | None = None,
     judge_only: bool = False,
     reference: str | Path | None = None,
-    correction: str = UNSTATED,
+    correction: str | None = None,
     elements: str | Path | None = None,
     home: str | Path | Home | None = None,
     on_start: Callable[[ScreeningPlan], None] | None = None,
@@ -76,7 +76,7 @@ def screen(
         resume: continue this screening with the plan it has.
         judge_only: with ``resume``: relax no more, judge what is relaxed.
         reference: Parquet file of formation energies; the newest dataset by default.
-        correction: functional and corrections of the reference's energies.
+        correction: functional and corrections of the reference's energies; not stated by default.
         elements: Parquet file of elemental energies of its source.
         home: folder of datasets, trainings and generations; by default as the commands find it.
         on_start: called once with the plan.

@@ -30,3 +30,20 @@ def test_the_amount_may_become_known_on_the_way(capsys: pytest.CaptureFixture[st
         update(1, "", 2)
         update(2, "", 2)
     assert capsys.readouterr().err == "curating: 2/2\n"
+
+
+def test_an_amount_that_is_not_known_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with progress("reading", total=0) as update:
+        update(1)
+        monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.0)
+        update(2, "pages")
+    assert capsys.readouterr().err == "reading: 2 pages\n"
+
+
+def test_a_total_may_grow_and_done_never_passes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("calculations", total=0) as update:
+        for done, open_ones in ((0, 2), (1, 3), (2, 2), (4, 0)):
+            update(done, total=done + open_ones)
+    assert capsys.readouterr().err == "calculations: 4/4\n"
