@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crystalforge.catalog.inventory import committed_datasets, committed_generations
-from crystalforge.catalog.query import Catalog, open_catalog
+from crystalforge.catalog.query import Queryable, open_catalog
 from crystalforge.catalog.tables import TABLES
 from crystalforge.errors import CrystalforgeError, UsageError
 from crystalforge.files import path_within, read_json
@@ -96,38 +96,43 @@ def trace(home: Home, name: str, *, neighbours: int = DEFAULT_NEIGHBOURS) -> Lin
         DamagedFileError: a file of the home is damaged.
     """
     with open_catalog(home) as catalog:
-        found = catalog.query(FIND, {"name": name}).to_pylist()
-        if not found:
-            raise UsageError(
-                f"Nothing in {home.path} is called {name!r}: expected a crystal_id, sample_id or material_id. "
-                "`platform sql` lists them: columns of candidates and materials."
-            )
-        crystal_id = found[0]["crystal_id"]
-        by = ("sample_id", name) if crystal_id is None else ("crystal_id", crystal_id)
-        samples = _rows(catalog, SAMPLES_OF.format(column=by[0], limit=MAX_SAMPLES), by[1])
-        n_samples = samples[0]["n_samples"] if samples else 0
-        for sample in samples:
-            del sample["n_samples"]
-        generations = _generations(home, samples)
-        trainings = [_training(home, training_id) for training_id in _distinct(samples, "training_id")]
-        datasets = [dataset_id for dataset_id in _distinct(generations, "dataset_id") if dataset_id]
-        crystal = _crystal(catalog, crystal_id)
-        return Lineage(
-            asked_for=name,
-            crystal_id=crystal_id,
-            crystal=crystal,
-            n_samples=n_samples,
-            samples=samples,
-            generations=generations,
-            trainings=trainings,
-            datasets=_datasets(home, datasets),
-            materials=_rows(catalog, MATERIALS_OF, crystal_id) if crystal_id else [],
-            neighbours=_neighbours(catalog, crystal_id, crystal, datasets, neighbours) if crystal_id else [],
-            **{table: _later(catalog, table, crystal_id) for table in LATER_TABLES},
+        return trace_in(catalog, home, name, neighbours=neighbours)
+
+
+def trace_in(catalog: Queryable, home: Home, name: str, *, neighbours: int = DEFAULT_NEIGHBOURS) -> Lineage:
+    """As ``trace``, of a catalog that is open already."""
+    found = catalog.query(FIND, {"name": name}).to_pylist()
+    if not found:
+        raise UsageError(
+            f"Nothing in {home.path} is called {name!r}: expected a crystal_id, sample_id or material_id. "
+            "`platform sql` lists them: columns of candidates and materials."
         )
+    crystal_id = found[0]["crystal_id"]
+    by = ("sample_id", name) if crystal_id is None else ("crystal_id", crystal_id)
+    samples = _rows(catalog, SAMPLES_OF.format(column=by[0], limit=MAX_SAMPLES), by[1])
+    n_samples = samples[0]["n_samples"] if samples else 0
+    for sample in samples:
+        del sample["n_samples"]
+    generations = _generations(home, samples)
+    trainings = [_training(home, training_id) for training_id in _distinct(samples, "training_id")]
+    datasets = [dataset_id for dataset_id in _distinct(generations, "dataset_id") if dataset_id]
+    crystal = _crystal(catalog, crystal_id)
+    return Lineage(
+        asked_for=name,
+        crystal_id=crystal_id,
+        crystal=crystal,
+        n_samples=n_samples,
+        samples=samples,
+        generations=generations,
+        trainings=trainings,
+        datasets=_datasets(home, datasets),
+        materials=_rows(catalog, MATERIALS_OF, crystal_id) if crystal_id else [],
+        neighbours=_neighbours(catalog, crystal_id, crystal, datasets, neighbours) if crystal_id else [],
+        **{table: _later(catalog, table, crystal_id) for table in LATER_TABLES},
+    )
 
 
-def _rows(catalog: Catalog, sql: str, name: str) -> list[dict[str, Any]]:
+def _rows(catalog: Queryable, sql: str, name: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = catalog.query(sql, {"name": name}).to_pylist()
     return rows
 
@@ -136,7 +141,7 @@ def _distinct(rows: list[dict[str, Any]], key: str) -> list[Any]:
     return list(dict.fromkeys(row[key] for row in rows))
 
 
-def _crystal(catalog: Catalog, crystal_id: str | None) -> dict[str, Any]:
+def _crystal(catalog: Queryable, crystal_id: str | None) -> dict[str, Any]:
     """As a sample has it, or as a dataset does."""
     if crystal_id is None:
         return {}
@@ -148,7 +153,7 @@ def _crystal(catalog: Catalog, crystal_id: str | None) -> dict[str, Any]:
 
 
 def _neighbours(
-    catalog: Catalog, crystal_id: str, crystal: dict[str, Any], datasets: list[str], limit: int
+    catalog: Queryable, crystal_id: str, crystal: dict[str, Any], datasets: list[str], limit: int
 ) -> list[dict[str, Any]]:
     total = sum(crystal["multiplicities"])
     parameters = {
@@ -163,7 +168,7 @@ def _neighbours(
     return rows
 
 
-def _later(catalog: Catalog, table: str, crystal_id: str | None) -> list[dict[str, Any]]:
+def _later(catalog: Queryable, table: str, crystal_id: str | None) -> list[dict[str, Any]]:
     """Rows of a table of a later step; none where the table does not exist."""
     if crystal_id is None or table not in TABLES:
         return []

@@ -85,7 +85,7 @@ def _cell(value: Any) -> str:
 
 
 def _as_json(table: pa.Table) -> str:
-    rows = (json.dumps(_plain(row), ensure_ascii=False, allow_nan=False) for row in _rows(table))
+    rows = (json.dumps(plain_value(row), ensure_ascii=False, allow_nan=False) for row in _rows(table))
     return "[" + ",\n ".join(rows) + "]\n"
 
 
@@ -116,16 +116,16 @@ def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
 
 
 def _text(value: Any) -> str | None:
-    plain = _plain(value)
+    plain = plain_value(value)
     return plain if plain is None or isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """A value as JSON can hold it."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Decimal):

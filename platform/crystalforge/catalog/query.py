@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
 
@@ -35,6 +35,14 @@ UNIT_BYTES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12
 
 Statement = tuple[str, tuple[Any, ...]]
 """SQL and its parameters."""
+
+
+class Queryable(Protocol):
+    """What SELECTs can be asked of."""
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one SELECT."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""The catalog as the page sees it: one snapshot for all its queries, and a newer one when rows were committed since."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from crystalforge.catalog.changes import committed_state
+from crystalforge.catalog.query import DEFAULT_MEMORY_LIMIT, Catalog, open_catalog
+from crystalforge.errors import CrystalforgeError
+from crystalforge.explore.questions import Question
+from crystalforge.home import Home
+
+KEPT = ("crystals",)
+"""What nearly every query asks: from memory 60,000 rows answer in milliseconds, from Parquet in 0.25 s."""
+TIME_LIMIT_S = 10.0
+"""Of a query: nobody looks at a page for longer, and the next one waits."""
+
+
+class LiveCatalog:
+    """A catalog that many threads ask, and that can be opened anew while they do.
+
+    Pages of one list are of one snapshot, so that no row is seen twice or missed; ``refresh`` takes the next.
+    """
+
+    def __init__(self, home: Home, memory_limit: str = DEFAULT_MEMORY_LIMIT) -> None:
+        self.home = home
+        self.number = 1
+        """Of the snapshot."""
+        self.problem: str | None = None
+        """Why the last refresh failed; None if it did not."""
+        self._memory_limit = memory_limit
+        self._asking, self._refreshing = threading.Lock(), threading.Lock()
+        self._state = committed_state(home)
+        self._catalog = self._open()
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """Run one SELECT on the present snapshot.
+
+        Raises:
+            QueryError: refused, wrong, too long or too large.
+        """
+        with self._asking:  # the process answers one after another
+            return self._catalog.query(sql, params, TIME_LIMIT_S)
+
+    def table(self, question: Question) -> pa.Table:
+        """The answer to a question."""
+        return self.query(question.sql, question.values)
+
+    def ask(self, question: Question) -> list[dict[str, Any]]:
+        """The rows of the answer."""
+        rows: list[dict[str, Any]] = self.table(question).to_pylist()
+        return rows
+
+    def has_changed(self) -> bool:
+        """Whether something was committed since the snapshot."""
+        return committed_state(self.home) != self._state
+
+    def refresh(self) -> None:
+        """Take a new snapshot if something was committed; the old one answers until the new one is there.
+
+        A home that cannot be read any more, because a file is damaged, leaves the old one, with the reason in
+        ``problem``.
+        """
+        with self._refreshing:
+            state = committed_state(self.home)
+            if state == self._state:
+                return
+            try:
+                catalog = self._open()
+            except CrystalforgeError as error:
+                self.problem = str(error)
+                return
+            with self._asking:
+                old, self._catalog = self._catalog, catalog
+                self._state, self.number, self.problem = state, self.number + 1, None
+            old.close()
+
+    def close(self) -> None:
+        """End the process of SQL."""
+        self._catalog.close()
+
+    def _open(self) -> Catalog:
+        return open_catalog(self.home, memory_limit=self._memory_limit, kept=KEPT)

@@ -1,0 +1,74 @@
+"""Run the page: take the port, open the catalog, answer until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+from crystalforge.errors import UsageError
+from crystalforge.explore.live_catalog import LiveCatalog
+from crystalforge.home import Home
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 5080
+BACKLOG = 128
+STOP_LIMIT_S = 3
+"""How long requests in progress may still take at the end."""
+
+
+def serve(home: Home, *, host: str = LOOPBACK, port: int = DEFAULT_PORT, ready: Callable[[str], None]) -> None:
+    """Answer requests until the process is interrupted.
+
+    Args:
+        home: whose rows are shown; only read.
+        host: address to listen on.
+        port: 0 for any that is free.
+        ready: called with the address of the page once requests are taken.
+
+    Raises:
+        UsageError: the address cannot be listened on.
+        DamagedFileError: a file of the home is damaged.
+        KeyboardInterrupt: Ctrl-C, after requests in progress were answered.
+    """
+    with _listening(host, port) as listener:
+        import uvicorn
+
+        from crystalforge.explore.app import create_app
+
+        catalog = LiveCatalog(home)
+        try:
+            config = uvicorn.Config(
+                create_app(catalog, host),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                ws="none",
+                proxy_headers=False,  # nobody else says where a request comes from
+                timeout_graceful_shutdown=STOP_LIMIT_S,
+            )
+            ready(page_url(host, listener.getsockname()[1]))
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            catalog.close()
+
+
+def page_url(host: str, port: int) -> str:
+    """The address as a browser on this machine reaches it."""
+    reachable = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104 (compared, not bound)
+    return f"http://[{reachable}]:{port}/" if ":" in reachable else f"http://{reachable}:{port}/"
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that takes connections already; they wait until the catalog is open."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UsageError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. Give another with --port or --host."
+        ) from error
+    with listener:
+        yield listener
