@@ -64,6 +64,11 @@ class Home:
         return self.path / "datasets"
 
     @property
+    def downloads(self) -> Path:
+        """Folder of ``<request>/snapshot-1/pages.jsonl``: what was fetched from servers."""
+        return self.path / "downloads"
+
+    @property
     def trainings(self) -> Path:
         """Folder of ``<training_id>/space_group_number=225/``."""
         return self.path / "trainings"

@@ -58,7 +58,16 @@ class CifChild:
             LeftOutError: it cannot be used, or it exceeded a limit.
             DatasetError: the parser does not start at all.
         """
-        answer, timed_out = self._ask({"cif": cif}, self._limits.wall_seconds)
+        return self.answer({"cif": cif})
+
+    def answer(self, question: dict[str, Any]) -> StandardisedCrystal:
+        """Parse and standardise what a record asks: ``{"cif": text}`` or ``{"unit_cell": {…}}``.
+
+        Raises:
+            LeftOutError: it cannot be used, or it exceeded a limit.
+            DatasetError: the parser does not start at all.
+        """
+        answer, timed_out = self._ask(question, self._limits.wall_seconds)
         if answer is None:
             raise self._explain_death(timed_out)
         if "crystal" in answer:

@@ -1,4 +1,4 @@
-"""Parse many CIFs in child processes side by side; the answers come in the order of the inputs."""
+"""Parse and standardise many crystals in child processes side by side; the answers come in the order of the inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import queue
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 from crystalforge.dataset.cif_child import CifChild, ParserLimits
 from crystalforge.dataset.exclusion import Exclusion, LeftOutError
@@ -16,6 +17,25 @@ from crystalforge.dataset.standardise import StandardisedCrystal
 MOST_CHILDREN = 4
 PENDING_PER_CHILD = 4
 """Texts read ahead of the parsers; bounds the memory."""
+
+
+class CrystalRecord(Protocol):
+    """An input that the child process can make a crystal of."""
+
+    @property
+    def input(self) -> str:
+        """What a report calls it."""
+
+    @property
+    def material_id(self) -> str:
+        """Identifier in the source."""
+
+    @property
+    def properties(self) -> dict[str, float | None]:
+        """``formation_energy_per_atom`` and the like, from the source."""
+
+    def question(self) -> dict[str, Any]:
+        """What the child process is sent."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +54,58 @@ class CifRecord:
     cif: str = field(repr=False)
     properties: dict[str, float | None] = field(default_factory=dict)
 
+    def question(self) -> dict[str, Any]:
+        """The text alone."""
+        return {"cif": self.cif}
 
-Parsed = tuple[CifRecord, StandardisedCrystal] | Exclusion
+
+@dataclass(frozen=True)
+class UnitCell:
+    """A crystal as servers give it: cell and all atoms, in any setting.
+
+    Attributes:
+        lattice: (3, 3) rows a, b, c (Å).
+        frac_coords: (n_atoms, 3).
+        atomic_numbers: (n_atoms,).
+    """
+
+    lattice: list[list[float]]
+    frac_coords: list[list[float]]
+    atomic_numbers: list[int]
 
 
-def parse_cifs(
-    records: Iterable[CifRecord | Exclusion], limits: ParserLimits, n_children: int | None = None
+@dataclass(frozen=True)
+class UnitCellRecord:
+    """Cell and atoms to standardise.
+
+    Attributes:
+        input: what a report calls it.
+        material_id: identifier in the source.
+        unit_cell: cell and atoms.
+        properties: ``formation_energy_per_atom`` and the like, from the source.
+    """
+
+    input: str
+    material_id: str
+    unit_cell: UnitCell = field(repr=False)
+    properties: dict[str, float | None] = field(default_factory=dict)
+
+    def question(self) -> dict[str, Any]:
+        """Cell and atoms alone."""
+        return {"unit_cell": asdict(self.unit_cell)}
+
+
+Parsed = tuple[CrystalRecord, StandardisedCrystal] | Exclusion
+
+
+def parse_crystals(
+    records: Iterable[CrystalRecord | Exclusion], limits: ParserLimits, n_children: int | None = None
 ) -> Iterator[Parsed]:
-    """Parse many CIFs side by side; answers come in the order of the records.
+    """Parse and standardise many crystals side by side; answers come in the order of the records.
 
     Args:
-        records: CIFs, or inputs that the source itself left out; these pass through.
-        limits: of one CIF.
+        records: CIFs, or cells with their atoms, or inputs that the source itself left out; these pass through.
+        limits: of one crystal.
         n_children: processes; default one per core, at most four.
     """
     count = n_children or min(os.cpu_count() or 1, MOST_CHILDREN)
@@ -54,12 +114,12 @@ def parse_cifs(
     for child in children:
         idle.put(child)
 
-    def work(record: CifRecord | Exclusion) -> Parsed:
+    def work(record: CrystalRecord | Exclusion) -> Parsed:
         if isinstance(record, Exclusion):
             return record
         child = idle.get()
         try:
-            return record, child.parse(record.cif)
+            return record, child.answer(record.question())
         except LeftOutError as error:
             return Exclusion(record.input, error.reason, error.detail)
         finally:

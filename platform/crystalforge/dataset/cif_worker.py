@@ -1,8 +1,9 @@
 """The process in which CIFs are parsed: ``python -m crystalforge.dataset.cif_worker``, started by ``cif_parser``.
 
 A CIF comes from anywhere, and its parser may run or grow without end; here it can harm nothing but itself. One JSON
-object per line, in: ``{"cif": text}``, out: ``{"crystal": {…}}`` or ``{"reason": …, "detail": …}``. First comes
-``{"ready": true}``. Never pickles: what a parser that was taken over might write is only data.
+object per line, in: ``{"cif": text}``, or a cell as servers give it, ``{"unit_cell": {"lattice": …, "frac_coords": …,
+"atomic_numbers": …}}``; out: ``{"crystal": {…}}`` or ``{"reason": …, "detail": …}``. First comes ``{"ready": true}``.
+Never pickles: what a parser that was taken over might write is only data.
 """
 
 from __future__ import annotations
@@ -76,13 +77,21 @@ def _send(answers: TextIO, answer: dict[str, Any]) -> None:
 
 def _answer(answers: TextIO, line: str) -> None:
     try:
-        answer: dict[str, Any] = {"crystal": parse_cif(json.loads(line)["cif"]).to_json()}
+        answer: dict[str, Any] = {"crystal": _crystal(json.loads(line)).to_json()}
     except LeftOutError as error:
         answer = {"reason": str(error.reason), "detail": error.detail}
     except MemoryError:
         _send(answers, {"reason": str(ExclusionReason.PARSE_MEMORY), "detail": "the parser ran out of memory"})
         sys.exit(EXIT_OUT_OF_MEMORY)
     _send(answers, answer)
+
+
+def _crystal(question: dict[str, Any]) -> StandardisedCrystal:
+    if "cif" in question:
+        return parse_cif(question["cif"])
+    cell = question["unit_cell"]
+    lattice, frac_coords = (np.array(cell[name], dtype=float) for name in ("lattice", "frac_coords"))
+    return standardise(lattice, frac_coords, np.array(cell["atomic_numbers"], dtype=np.int64))
 
 
 def parse_cif(cif: str) -> StandardisedCrystal:

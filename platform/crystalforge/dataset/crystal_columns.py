@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from crystalforge.dataset.cif_parser import CifRecord
+from crystalforge.dataset.cif_parser import CrystalRecord
 from crystalforge.dataset.standardise import StandardisedCrystal
 
 PROPERTIES = ("formation_energy_per_atom", "energy_above_hull", "band_gap")
@@ -47,7 +47,7 @@ class CrystalColumns:
         return len(self.inputs)
 
 
-def columns_of(parsed: Sequence[tuple[CifRecord, StandardisedCrystal]]) -> CrystalColumns:
+def columns_of(parsed: Sequence[tuple[CrystalRecord, StandardisedCrystal]]) -> CrystalColumns:
     """Gather what the CIF parser gave into columns."""
     n = len(parsed)
     records = [record for record, _ in parsed]
@@ -70,6 +70,6 @@ def columns_of(parsed: Sequence[tuple[CifRecord, StandardisedCrystal]]) -> Cryst
     )
 
 
-def _property(records: Sequence[CifRecord], name: str) -> NDArray[np.float64]:
+def _property(records: Sequence[CrystalRecord], name: str) -> NDArray[np.float64]:
     values = [record.properties.get(name) for record in records]
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

@@ -21,6 +21,7 @@ from crystalforge.crystals.identity import crystal_ids
 from crystalforge.crystals.lattice import apply_crystal_system, cell_volumes
 from crystalforge.dataset.crystal_columns import CrystalColumns
 from crystalforge.dataset.exclusion import Exclusion, ExclusionReason
+from crystalforge.dataset.filters import Filters, check_filters
 from crystalforge.dataset.standardise import LEAST_VOLUME
 from crystalforge.symmetry import hall_number_of, merge_overlapping_sites
 
@@ -65,16 +66,18 @@ class _Sieve:
         self.kept &= ~rows
 
 
-def curate(columns: CrystalColumns, space_groups: Sequence[int]) -> CuratedCrystals:
+def curate(columns: CrystalColumns, space_groups: Sequence[int], filters: Filters | None = None) -> CuratedCrystals:
     """Check, merge and order crystals; leave out the rest with reasons.
 
     Args:
         columns: n crystals of three representative sites.
         space_groups: those asked for.
+        filters: what else is asked of the crystals.
     """
     sieve = _Sieve(columns.inputs)
     _check_content(columns, sieve)
     _check_setting(columns, space_groups, sieve)
+    check_filters(columns, filters or Filters(), sieve.leave_out)
     _check_cells(columns, sieve)
     rows = np.flatnonzero(sieve.kept)
     batch, percolates = _merge(columns, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import pyarrow as pa
 
@@ -13,42 +13,44 @@ from crystalforge.schemas import EXCLUSIONS
 
 
 class ExclusionReason(StrEnum):
-    """Why an input is not a row of ``materials``; the first that holds."""
+    """Why an input is not a row of ``materials``; the first that holds.
 
-    TOO_LARGE = "too_large"
-    """The CIF is longer than the limit."""
-    PARSE_FAILED = "parse_failed"
-    """The text is not a CIF of a crystal."""
-    PARSE_TIMEOUT = "parse_timeout"
-    """Parsing and standardising took longer than the limit."""
-    PARSE_MEMORY = "parse_memory"
-    """Parsing and standardising took more memory than the limit."""
-    PARSE_CRASHED = "parse_crashed"
-    """The parser's process died."""
-    BAD_CELL = "bad_cell"
-    """A length, an angle or a coordinate is missing or not finite, or the cell has no volume."""
-    UNKNOWN_ELEMENT = "unknown_element"
-    """A site holds no known element."""
-    DISORDERED = "disordered"
-    """A site is not fully occupied by one element."""
-    NOT_TERNARY = "not_ternary"
-    """The crystal does not have exactly three elements."""
-    SYMMETRY_NOT_FOUND = "symmetry_not_found"
-    """spglib found no space group, as where atoms overlap."""
-    NOT_THREE_SITES = "not_three_sites"
-    """The crystal does not have exactly three inequivalent sites."""
-    SPACE_GROUP_NOT_ASKED = "space_group_not_asked"
-    """The space group is none of those asked for."""
-    WRONG_SETTING = "wrong_setting"
-    """Cell and sites stand in another Hall setting than the one of the space group."""
-    CELL_DISAGREES = "cell_disagrees"
-    """The cell lacks the equal lengths and fixed angles of the crystal system."""
-    PERCOLATES = "percolates"
-    """Overlapping atoms of one orbit join into a cluster without end: it has no centre."""
-    SITES_DISAGREE = "sites_disagree"
-    """The space group expands the sites to other multiplicities than the source states."""
-    DUPLICATE = "duplicate"
-    """The same crystal came before."""
+    Attributes:
+        meaning: one sentence for people.
+    """
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str = "") -> Self:
+        """A member with its meaning."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    TOO_LARGE = "too_large", "The input is longer, or has more atoms, than the limit."
+    PARSE_FAILED = "parse_failed", "It is not the description of a crystal: no CIF, or an entry that lacks a part."
+    PARSE_TIMEOUT = "parse_timeout", "Parsing and standardising took longer than the limit."
+    PARSE_MEMORY = "parse_memory", "Parsing and standardising took more memory than the limit."
+    PARSE_CRASHED = "parse_crashed", "The parser's process died."
+    LICENCE = "licence", "The entry stands under another licence than the source: it does not permit every use."
+    BAD_CELL = "bad_cell", "A length, an angle or a coordinate is missing or not finite, or the cell has no volume."
+    UNKNOWN_ELEMENT = "unknown_element", "A site holds no known element."
+    DISORDERED = "disordered", "A site is not fully occupied by one element."
+    NOT_TERNARY = "not_ternary", "The crystal does not have exactly three elements."
+    SYMMETRY_NOT_FOUND = "symmetry_not_found", "spglib found no space group, as where atoms overlap."
+    NOT_THREE_SITES = "not_three_sites", "The crystal does not have exactly three inequivalent sites."
+    SPACE_GROUP_NOT_ASKED = "space_group_not_asked", "The space group is none of those asked for."
+    ELEMENTS_NOT_ASKED = "elements_not_asked", "It lacks an element that was asked for, or has one that was excluded."
+    ENERGY_NOT_ASKED = "energy_not_asked", "The energy above hull is higher than asked for, or the source has none."
+    WRONG_SETTING = "wrong_setting", "Cell and sites stand in another Hall setting than the one of the space group."
+    CELL_DISAGREES = "cell_disagrees", "The cell lacks the equal lengths and fixed angles of the crystal system."
+    PERCOLATES = "percolates", "Overlapping atoms of one orbit join into a cluster without end: it has no centre."
+    SITES_DISAGREE = (
+        "sites_disagree",
+        "The space group expands the sites to other multiplicities than the source states.",
+    )
+    DUPLICATE = "duplicate", "The same crystal came before."
 
 
 class Exclusion(NamedTuple):

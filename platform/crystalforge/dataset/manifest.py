@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import read_json
 from crystalforge.home import DATASET_RECORD
+
+LATER_KEYS = ("schema", "filters", "origin")
+"""Manifests of earlier versions lack them."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class DatasetManifest:
         dataset_id: name and the first 8 digits of the content's hash.
         name: given by the user, or the name of the source.
         source: as the user wrote it.
-        source_kind: ``bundled``, ``parquet``, ``csv`` or ``cif_folder``.
+        source_kind: ``bundled``, ``parquet``, ``csv``, ``cif_folder``, ``optimade`` or ``materials_project``.
         source_checksum: SHA-256 of the source.
         licence: of the crystals.
         attribution: whom to name.
@@ -37,6 +40,8 @@ class DatasetManifest:
         versions: of the packages whose results are in the files.
         created_at: UTC, ISO 8601.
         schema: of ``materials.parquet``; manifests of the first version do not have it.
+        filters: elements and stability asked for; empty where nothing was.
+        origin: of a server's crystals: endpoint, query, counts, version and time, as ``DownloadRecord`` has them.
     """
 
     dataset_id: str
@@ -59,6 +64,8 @@ class DatasetManifest:
     versions: dict[str, str]
     created_at: str
     schema: str = "materials/1"
+    filters: dict[str, Any] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it: keys of ``counts`` are strings."""
@@ -74,7 +81,7 @@ class DatasetManifest:
             DamagedFileError: a key is missing or of another kind.
         """
         try:
-            expected = [field.name for field in fields(cls) if field.default is MISSING or field.name in value]
+            expected = [part.name for part in fields(cls) if part.name not in LATER_KEYS or part.name in value]
             known = {name: value[name] for name in expected}
             known["counts"] = {int(number): int(count) for number, count in value["counts"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:

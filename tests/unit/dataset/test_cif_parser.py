@@ -18,7 +18,7 @@ from cif_texts import (
 )
 
 from crystalforge.dataset.cif_child import CifChild, ParserLimits
-from crystalforge.dataset.cif_parser import CifRecord, parse_cifs
+from crystalforge.dataset.cif_parser import CifRecord, parse_crystals
 from crystalforge.dataset.exclusion import Exclusion, ExclusionReason, LeftOutError
 from crystalforge.dataset.standardise import StandardisedCrystal
 
@@ -99,7 +99,7 @@ def test_many_cifs_come_back_in_order_past_a_crash() -> None:
     cifs = [STRONTIUM_TITANATE, "garbage", big_cif(30), ROCK_SALT, STRONTIUM_TITANATE]
     records = [CifRecord(f"row {i}", f"id-{i}", cif) for i, cif in enumerate(cifs)]
     left_out = Exclusion("row x", ExclusionReason.TOO_LARGE, "as the source says")
-    results = list(parse_cifs([*records, left_out], ParserLimits(wall_seconds=1.0), n_children=2))
+    results = list(parse_crystals([*records, left_out], ParserLimits(wall_seconds=1.0), n_children=2))
     found = [result.reason if isinstance(result, Exclusion) else result[0].material_id for result in results]
     assert found == ["id-0", "parse_failed", "parse_timeout", "not_ternary", "id-4", "too_large"]
     assert isinstance(results[0], tuple)
