@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -17,6 +19,7 @@ from typing import Any, BinaryIO
 from crystalforge.errors import BusyError, DamagedFileError, StorageError
 
 TEMPORARY_SUFFIX = ".partial"
+FLUSHING_THREADS = 16
 
 
 @contextlib.contextmanager
@@ -71,6 +74,64 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_folder_atomically(folder: Path, write: Callable[[Path], object], *, replace: bool = False) -> None:
+    """Write a folder under a temporary name, flush all of its files to disk, then rename it into place.
+
+    A crash leaves the whole folder or none, and perhaps a temporary one, which the next call for the same folder
+    removes. With ``replace`` the old folder is moved aside before the new one is moved in: a crash between the two
+    leaves both under temporary names, the old one as ``.NAME.PID.replaced``.
+
+    Args:
+        folder: final name; the folders above are made if they are missing.
+        write: writes the whole content into the empty folder that it is given.
+        replace: whether a folder of that name may be there.
+
+    Raises:
+        StorageError: it could not be written, or is there already; no temporary folder is left behind.
+    """
+    temporary, old = (folder.with_name(f".{folder.name}.{os.getpid()}{end}") for end in (TEMPORARY_SUFFIX, ".replaced"))
+    with storage_errors(folder):
+        _remove_folders_of_the_dead(folder)
+        try:
+            temporary.mkdir(parents=True)
+            write(temporary)
+            _flush_all(temporary)
+            if replace and folder.exists():
+                folder.rename(old)
+            temporary.rename(folder)
+            _flush(folder.parent)
+            if old.exists():
+                shutil.rmtree(old)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_folders_of_the_dead(folder: Path) -> None:
+    """Temporary folders of processes that were killed while they wrote this one."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.*{TEMPORARY_SUFFIX}"):
+        pid = left.name.removeprefix(f".{folder.name}.").removesuffix(TEMPORARY_SUFFIX)
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
+
+
+def _flush_all(folder: Path) -> None:
+    """In many threads: the disk's journal takes the flushes that wait for it together."""
+    paths = [*folder.rglob("*"), folder]
+    with ThreadPoolExecutor(FLUSHING_THREADS) as pool:
+        for _ in pool.map(_flush, paths):
+            pass
 
 
 def remove_left_over(folder: Path) -> None:

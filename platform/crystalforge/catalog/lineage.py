@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crystalforge.catalog.inventory import committed_datasets, committed_generations
 from crystalforge.catalog.query import Queryable, open_catalog
+from crystalforge.catalog.sources import dataset_records, generation_records, training_record
 from crystalforge.catalog.tables import TABLES
-from crystalforge.errors import CrystalforgeError, UsageError
-from crystalforge.files import path_within, read_json
-from crystalforge.home import TRAINING_RECORD, Home
+from crystalforge.errors import UsageError
+from crystalforge.home import Home
 
 MAX_SAMPLES = 20
 """Samples of one crystal that are listed; all are counted."""
@@ -113,8 +112,8 @@ def trace_in(catalog: Queryable, home: Home, name: str, *, neighbours: int = DEF
     n_samples = samples[0]["n_samples"] if samples else 0
     for sample in samples:
         del sample["n_samples"]
-    generations = _generations(home, samples)
-    trainings = [_training(home, training_id) for training_id in _distinct(samples, "training_id")]
+    generations = generation_records(home, set(_distinct(samples, "generation_id")))
+    trainings = [training_record(home, training_id) for training_id in _distinct(samples, "training_id")]
     datasets = [dataset_id for dataset_id in _distinct(generations, "dataset_id") if dataset_id]
     crystal = _crystal(catalog, crystal_id)
     return Lineage(
@@ -125,7 +124,7 @@ def trace_in(catalog: Queryable, home: Home, name: str, *, neighbours: int = DEF
         samples=samples,
         generations=generations,
         trainings=trainings,
-        datasets=_datasets(home, datasets),
+        datasets=dataset_records(home, datasets),
         materials=_rows(catalog, MATERIALS_OF, crystal_id) if crystal_id else [],
         neighbours=_neighbours(catalog, crystal_id, crystal, datasets, neighbours) if crystal_id else [],
         **{table: _later(catalog, table, crystal_id) for table in LATER_TABLES},
@@ -173,34 +172,3 @@ def _later(catalog: Queryable, table: str, crystal_id: str | None) -> list[dict[
     if crystal_id is None or table not in TABLES:
         return []
     return _rows(catalog, f"SELECT * FROM {table} WHERE crystal_id = $name", crystal_id)  # noqa: S608 (a name of ours)
-
-
-def _generations(home: Home, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    wanted = set(_distinct(samples, "generation_id"))
-    keys = ("generation_id", "training_id", "dataset_id", "seed", "count", "request", "created_at", "versions")
-    return [
-        {key: generation.plan[key] for key in keys if key in generation.plan}
-        for generation in committed_generations(home)
-        if generation.generation_id in wanted
-    ]
-
-
-def _training(home: Home, training_id: str) -> dict[str, Any]:
-    """Recipe, dataset and seed of a training; only its name where its record is gone or damaged."""
-    try:
-        path = path_within(home.trainings, training_id, source=home.generations) / TRAINING_RECORD
-        record = read_json(path) if path.is_file() else {}
-    except CrystalforgeError:
-        record = {}
-    keys = ("recipe", "dataset_id", "seed", "created_at")
-    known = {key: record.get(key) for key in keys} if isinstance(record, dict) else {}
-    return {"training_id": training_id, "record_found": bool(record), **known}
-
-
-def _datasets(home: Home, wanted: list[str]) -> list[dict[str, Any]]:
-    keys = ("source", "licence", "attribution", "checksum", "created_at")
-    known = {dataset.dataset_id: dataset.manifest for dataset in committed_datasets(home)}
-    return [
-        {"dataset_id": name, "found": name in known, **{key: known.get(name, {}).get(key) for key in keys}}
-        for name in wanted
-    ]

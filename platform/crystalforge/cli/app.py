@@ -19,6 +19,7 @@ from crystalforge.cli.command_tree import read_variables
 from crystalforge.cli.doctor import doctor
 from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.explore import explore
+from crystalforge.cli.export import export
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
 from crystalforge.cli.schema import schema
@@ -123,6 +124,7 @@ app.add_typer(validate.app, name="validate")
 app.command()(sql)
 app.command()(schema)
 app.command()(show)
+app.command()(export)
 app.command()(explore)
 app.command()(status)
 app.command()(verify)

@@ -62,7 +62,7 @@ def primitive_cells(batch: CrystalBatch) -> Iterator[tuple[int, PrimitiveCell]]:
         basis = primitive_basis(number)
         lattices = basis @ lattice_matrices(batch.lattice_parameters[indices])
         sites = batch.frac_coords[indices].reshape(-1, 3)
-        frac_coords, site_index = _primitive_atoms(number, sites, basis)
+        frac_coords, site_index = primitive_atoms(number, sites, basis)
         species = batch.atomic_numbers[indices].reshape(-1)[site_index]
         ends = np.searchsorted(site_index, np.arange(1, len(indices) + 1) * N_SITES)
         for place, (start, end) in enumerate(zip(np.concatenate([[0], ends[:-1]]), ends, strict=True)):
@@ -70,10 +70,16 @@ def primitive_cells(batch: CrystalBatch) -> Iterator[tuple[int, PrimitiveCell]]:
             yield int(indices[place]), cell
 
 
-def _primitive_atoms(
+def primitive_atoms(
     space_group_number: int, sites: NDArray[np.float64], basis: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Atoms of the primitive cell, ordered by site: coordinates (total, 3) and the site of each (total,)."""
+    """Atoms of the primitive cell, ordered by site: coordinates (total, 3) and the site of each (total,).
+
+    Args:
+        space_group_number: 1 to 230.
+        sites: (n, 3) representative sites, in the conventional cell.
+        basis: (3, 3) of the space group (``primitive_basis``).
+    """
     orbits = expand_orbits(space_group_number, sites)
     frac_coords = orbits.frac_coords @ np.linalg.inv(basis)
     steps = np.floor(frac_coords * _STEPS + _OFFSET).astype(np.int64) % _STEPS

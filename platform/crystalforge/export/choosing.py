@@ -1,15 +1,14 @@
 """Which crystals leave: an SQL condition on a table of the catalog, and the crystals of its rows.
 
-A table has rows of crystals in one of two ways: with representative sites (``samples``, ``candidates``, ``materials``)
-or as a screening relaxed them (``relaxations``, ``stabilities``, ``discoveries``). Crystals of the first kind can also
-be taken as a screening relaxed them.
+A table has rows of crystals in one of two ways: with representative sites (``candidates``, ``samples``, ``materials``,
+``crystals``), or as a screening relaxed them (``relaxations``, ``stabilities``, ``discoveries``). Crystals of the first
+kind can also be taken as a screening relaxed them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
@@ -20,17 +19,9 @@ from crystalforge.errors import UsageError
 from crystalforge.export.relaxed import RELAXED_COLUMNS, relaxed_crystals
 from crystalforge.export.symmetrised import SymmetrisedCrystal, symmetrised_crystals
 from crystalforge.validation.choosing import CANDIDATES_SQL, MAX_LIMIT, RELAXED_SQL, SCREENED_AS
+from crystalforge.validation.states import Structure
 
 MAX_ROWS = MAX_LIMIT
-
-
-class Cell(StrEnum):
-    """Which cell of a crystal is taken."""
-
-    GENERATED = "generated"
-    """As it was drawn, or as a dataset tabulates it."""
-    RELAXED = "relaxed"
-    """As a screening relaxed it; of several the one of lowest energy above hull."""
 
 
 _LOWEST = """
@@ -68,6 +59,7 @@ TABLES = {
     "candidates": SourceTable(f"({CANDIDATES_SQL})", "sample_id", _BY_ENERGY, *_PLACED),
     "samples": SourceTable("samples", "sample_id", "sample_id", *_PLACED),
     "materials": SourceTable("materials", "material_id", _BY_ENERGY, *_PLACED),
+    "crystals": SourceTable("crystals", "source_id", _BY_ENERGY, *_PLACED),
     "relaxations": SourceTable(_RELAXATIONS, "relaxation_id", _BY_ENERGY, *_KEPT, True),
     "stabilities": SourceTable(
         _JUDGED.format(table="stabilities"), "relaxation_id", _BY_ENERGY, "lattice IS NOT NULL", _KEPT[1], True
@@ -77,7 +69,11 @@ TABLES = {
     ),
 }
 """By name."""
-SCREENED = SCREENED_AS | {"samples": SCREENED_AS["candidates"]}
+SCREENED = SCREENED_AS | {
+    "samples": SCREENED_AS["candidates"],
+    "crystals": [*SCREENED_AS["candidates"], *SCREENED_AS["materials"]],
+}
+"""Sources of screenings whose rows have the same names as those of a table."""
 _IS_SCREENED = """{identifier} IN (
   SELECT source_id FROM relaxations WHERE status = 'converged' AND list_contains($sources, source)
 )"""
@@ -95,8 +91,9 @@ class CrystalQuery:
     """SQL expressions; None for the lowest energy above hull first. Ties are broken by the row's name."""
     limit: int | None = None
     """Most crystals; None for all."""
-    cell: Cell | None = None
-    """Which cell; None for the one that the table has."""
+    structure: Structure | None = None
+    """Which cell: generated, or relaxed by a screening (of several the one of lowest energy above hull); None for the
+    one that the table has."""
 
     def check(self) -> None:
         """Refuse what cannot be.
@@ -108,7 +105,9 @@ class CrystalQuery:
             raise UsageError(f"--table {self.table!r}: expected one of {', '.join(TABLES)}.")
         if self.limit is not None and not 1 <= self.limit <= MAX_ROWS:
             raise UsageError(f"--limit {self.limit}: expected 1 to {MAX_ROWS:,}.")
-        if self.cell is Cell.GENERATED and self.source.is_relaxed:
+        if self.structure is Structure.REFERENCE:
+            raise UsageError("--structure reference: expected generated or relaxed; elements have no rows here.")
+        if self.structure is Structure.GENERATED and self.source.is_relaxed:
             raise UsageError(
                 f"--structure generated of {self.table}: its crystals are relaxed ones. Take the generated from "
                 "--table candidates, samples or materials."
@@ -122,7 +121,7 @@ class CrystalQuery:
     @property
     def is_relaxed(self) -> bool:
         """Whether the crystals are those that a screening relaxed."""
-        return self.source.is_relaxed or self.cell is Cell.RELAXED
+        return self.source.is_relaxed or self.structure is Structure.RELAXED
 
     @property
     def fits(self) -> str:
@@ -133,7 +132,7 @@ class CrystalQuery:
     def has_crystal(self) -> str:
         """SQL condition that a row has the crystal that is asked for."""
         conditions = [self.source.is_crystal]
-        if self.cell is Cell.RELAXED and not self.source.is_relaxed:
+        if self.structure is Structure.RELAXED and not self.source.is_relaxed:
             conditions.append(_IS_SCREENED.format(identifier=self.source.identifier))
         return " AND ".join(conditions)
 
@@ -203,7 +202,7 @@ def read_crystals(
     rows = catalog.query(query.rows_sql(), parameters, time_limit_s).combine_chunks()
     left_out = catalog.query(query.left_out_sql(), parameters, time_limit_s)["n"][0].as_py()
     reason = query.source.without_crystal
-    if query.cell is Cell.RELAXED and not query.source.is_relaxed:
+    if query.structure is Structure.RELAXED and not query.source.is_relaxed:
         reason = "no screening relaxed it to the end"
         rows = _with_relaxed_cells(catalog, query, rows, time_limit_s)
     crystals = relaxed_crystals(rows) if query.is_relaxed else list(symmetrised_crystals(batch_from_table(rows)))

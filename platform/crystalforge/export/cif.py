@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from crystalforge import __version__
 from crystalforge.crystals.elements import symbols
 from crystalforge.crystals.lattice import cell_volumes
+from crystalforge.export.composition import element_counts, formula_text, formula_units, hill_order, reduce_counts
 from crystalforge.export.symmetrised import Crystal, SymmetrisedCrystal, as_symmetrised
 from crystalforge.symmetry import setting_symbols, space_group
 
@@ -128,47 +129,34 @@ def _identifier(crystal: Crystal) -> str:
 
 def _composition_lines(crystal: SymmetrisedCrystal) -> list[str]:
     counts = element_counts(crystal)
-    units = math.gcd(*counts.values())
-    reduced = {symbol: count // units for symbol, count in counts.items()}
-    joined = "".join(f"{symbol}{'' if count == 1 else count}" for symbol, count in reduced.items())
-    hill = " ".join(f"{symbol}{'' if reduced[symbol] == 1 else reduced[symbol]}" for symbol in _hill_order(reduced))
+    reduced = reduce_counts(counts)
     return [
-        f"_chemical_formula_structural {joined}",
-        f"_chemical_formula_sum '{hill}'",
-        f"_cell_formula_units_Z {units}",
+        f"_chemical_formula_structural {formula_text(reduced)}",
+        f"_chemical_formula_sum '{formula_text(reduced, hill_order(reduced), ' ')}'",
+        f"_cell_formula_units_Z {formula_units(counts)}",
     ]
-
-
-def element_counts(crystal: SymmetrisedCrystal) -> dict[str, int]:
-    """Atoms of each element in the conventional cell, in the order of the sites."""
-    counts: dict[str, int] = {}
-    for symbol, multiplicity in zip(symbols(crystal.atomic_numbers).tolist(), crystal.multiplicity, strict=True):
-        counts[symbol] = counts.get(symbol, 0) + int(multiplicity)
-    return counts
-
-
-def _hill_order(counts: Mapping[str, int]) -> list[str]:
-    """Carbon, then hydrogen, then alphabetical; without carbon all alphabetical."""
-    first = [symbol for symbol in ("C", "H") if symbol in counts] if "C" in counts else []
-    return [*first, *sorted(symbol for symbol in counts if symbol not in first)]
 
 
 @cache
 def _symmetry_lines(space_group_number: int) -> tuple[str, str]:
     """Names of the group, and the loop of its operations."""
-    group, setting = space_group(space_group_number), setting_symbols(space_group_number)
+    setting = setting_symbols(space_group_number)
     names = [
         f"_space_group_IT_number {space_group_number}",
         f"_space_group_name_H-M_alt '{setting.hermann_mauguin}'",
         # A quote within quotes is one as long as no blank follows it.
         f"_space_group_name_Hall {_quoted(setting.hall)}",
     ]
-    operations = [
-        f"{number} {operation_text(rotation, translation)!r}"
-        for number, (rotation, translation) in enumerate(zip(group.rotations, group.translations, strict=True), start=1)
-    ]
+    operations = [f"{number} '{text}'" for number, text in enumerate(operation_texts(space_group_number), start=1)]
     loop = ["loop_", "_space_group_symop_id", "_space_group_symop_operation_xyz", *operations]
     return "\n".join(names), "\n".join(loop)
+
+
+@cache
+def operation_texts(space_group_number: int) -> tuple[str, ...]:
+    """All operations of the conventional cell, the identity first."""
+    group = space_group(space_group_number)
+    return tuple(operation_text(*operation) for operation in zip(group.rotations, group.translations, strict=True))
 
 
 def operation_text(rotation: NDArray[np.int64], translation: NDArray[np.float64]) -> str:

@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from crystalforge.files import fingerprint
+from crystalforge.home import SCREENING_RECORD as SCREENING_RECORD
 from crystalforge.screening.relaxation import RelaxationLimits
 
 INPUTS_FILE = "inputs.parquet"
 """The crystals of a screening as they were chosen: later rows of the catalog do not change it."""
-SCREENING_RECORD = "screening.json"
-"""The plan of a screening; its shards are committed by the lines of their manifest."""
 DEFAULT_SHARD_SIZE = 20
 """A relaxation takes about a second: little is lost when a worker is killed."""
 

@@ -1,0 +1,130 @@
+"""An export: crystals chosen by SQL become a folder or a file that is whole or absent, with a manifest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crystalforge.catalog.query import DEFAULT_MEMORY_LIMIT, open_catalog
+from crystalforge.catalog.tables import TABLES, columns
+from crystalforge.errors import UsageError
+from crystalforge.export.choices import CellKind, FormatName
+from crystalforge.export.choosing import ChosenCrystals, CrystalQuery, read_crystals
+from crystalforge.export.content import Content, Tell
+from crystalforge.export.entries import entries_of
+from crystalforge.export.formats import FORMATS
+from crystalforge.export.manifest import manifest, sources_of, times_of
+from crystalforge.export.targets import Target
+from crystalforge.files import utc_now
+from crystalforge.home import Home
+
+DEFAULT_TIME_LIMIT_S = 300.0
+TOLD_EVERY = 100
+"""Crystals between two words on the progress."""
+
+
+@dataclass(frozen=True)
+class ExportedCrystals:
+    """What an export wrote."""
+
+    path: Path
+    """The folder or the file."""
+    manifest: Path
+    format: str
+    crystals: int
+    left_out: dict[str, int]
+    """Reason → rows that fit the condition and have no such crystal."""
+    files: int
+    """Besides the manifest."""
+    bytes: int
+    """Of these."""
+    seconds: float
+
+
+def export_crystals(
+    home: Home,
+    query: CrystalQuery,
+    file_format: FormatName,
+    out: Path | None = None,
+    *,
+    cell: CellKind = CellKind.CONVENTIONAL,
+    overwrite: bool = False,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+    progress: Callable[[int, int], None] | None = None,
+) -> ExportedCrystals:
+    """Write the crystals that a query gives.
+
+    Args:
+        home: where the catalog is.
+        query: which crystals.
+        file_format: how they are written.
+        out: folder or file; None for ``crystals-FORMAT``, or ``crystals.SUFFIX`` where the format is one file. Formats
+            of one text per crystal make a folder; if ``out`` ends in ``.cif``, all blocks go into that one file.
+        cell: which cell the atoms are written in.
+        overwrite: replace an earlier export; anything else of that name is never replaced.
+        memory_limit: for DuckDB and its result.
+        time_limit_s: of each statement.
+        progress: told how many crystals are written, of how many.
+
+    Raises:
+        UsageError: no crystal fits, something is in the way, or what does not go together was asked for.
+        QueryError: the condition or the order is refused, wrong, or takes too long.
+        DamagedFileError: a file of the home is damaged.
+        StorageError: it could not be written; nothing of it is left.
+    """
+    began = time.monotonic()
+    chosen_format = FORMATS[file_format]
+    query.check()
+    if cell is CellKind.PRIMITIVE and chosen_format.conventional_only:
+        raise UsageError(f"--cell primitive: {file_format} has the conventional cell only. Take poscar or extxyz.")
+    target = Target.of(out, file_format.value, chosen_format)
+    target.check(home, overwrite=overwrite)
+    with open_catalog(home, memory_limit=memory_limit) as catalog:
+        chosen = read_crystals(catalog, query, time_limit_s=time_limit_s)
+    if not len(chosen):
+        raise UsageError(_nothing(chosen))
+    created_at, sources = utc_now(), sources_of(home, chosen.rows)
+    content = Content(
+        table=query.table,
+        rows=chosen.rows,
+        entries=list(entries_of(chosen)),
+        cell=cell,
+        changed_at=times_of(chosen.rows, sources, created_at),
+        comments={column.name: column.comment for column in columns(TABLES[query.table])},
+    )
+
+    def record(files: list[dict[str, Any]]) -> dict[str, Any]:
+        return manifest(chosen, file_format=file_format, cell=cell, sources=sources, files=files, created_at=created_at)
+
+    files = target.write(content, record, _spaced(progress, len(chosen)))
+    return ExportedCrystals(
+        path=target.path,
+        manifest=target.manifest,
+        format=file_format.value,
+        crystals=len(chosen),
+        left_out=chosen.left_out,
+        files=len(files),
+        bytes=sum(file["bytes"] for file in files),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _spaced(progress: Callable[[int, int], None] | None, total: int) -> Tell:
+    """Told at every crystal, it tells now and then, and at the last."""
+
+    def tell(done: int) -> None:
+        if progress is not None and (done % TOLD_EVERY == 0 or done == total):
+            progress(done, total)
+
+    return tell
+
+
+def _nothing(chosen: ChosenCrystals) -> str:
+    query = chosen.query
+    asked = f" WHERE {query.where}" if query.where else ""
+    left_out = "".join(f" {count:,} fit, but are left out ({reason})." for reason, count in chosen.left_out.items())
+    return f"No crystal in {query.table}{asked}: expected some to export.{left_out} Look with `platform sql`."
