@@ -22,6 +22,7 @@ from crystalforge.cli.explore import explore
 from crystalforge.cli.export import export
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
+from crystalforge.cli.report import report
 from crystalforge.cli.schema import schema
 from crystalforge.cli.screen import screen
 from crystalforge.cli.settings import command_settings, default_map
@@ -124,6 +125,7 @@ app.add_typer(validate.app, name="validate")
 app.command()(sql)
 app.command()(schema)
 app.command()(show)
+app.command()(report)
 app.command()(export)
 app.command()(explore)
 app.command()(status)
