@@ -26,6 +26,7 @@ _MODULES = {
     "generate": "steps.generations",
     "screen": "steps.screenings",
     "sql": "steps.queries",
+    "export_crystals": "steps.exports",
     "to_structure": "crystals.structures",
 }
 """Where each public function stands."""

@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": ("generate",),
     "screen": ("screen",),
     "sql": ("sql",),
+    "export_crystals": ("export",),
 }
 """Function and the command that does the same."""
 OF_THE_TERMINAL = {"as_json", "as_csv", "parquet", "max_rows", "dry_run"}

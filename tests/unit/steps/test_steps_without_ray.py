@@ -35,6 +35,20 @@ def test_rows_are_a_frame_and_a_row_is_a_structure(candidates: tuple[Home, Gener
     assert len(structure) == found.iloc[0]["n_atoms_conventional"]
 
 
+def test_crystals_are_written_as_files(candidates: tuple[Home, GenerationPlan], tmp_path: Path) -> None:
+    home = candidates[0]
+    chosen = {"where": "space_group_number = 225", "order_by": "sample_id", "limit": 2, "home": home}
+    done = crystalforge.export_crystals("cif", out=tmp_path / "cifs", **chosen)
+    assert done.crystals == done.files == 2
+    found = crystalforge.sql(
+        "SELECT * FROM candidates WHERE space_group_number = 225 ORDER BY sample_id LIMIT 2", home=home
+    )
+    for path, (_, row) in zip(sorted(done.path.glob("*.cif")), found.iterrows(), strict=True):
+        assert Structure.from_file(path).matches(crystalforge.to_structure(row))
+    with pytest.raises(UsageError, match="Did you mean 'poscar'"):
+        crystalforge.export_crystals("poscars", home=home)
+
+
 def test_what_is_refused_is_an_error_of_ours(candidates: tuple[Home, GenerationPlan]) -> None:
     with pytest.raises(QueryError):
         crystalforge.sql("DROP TABLE samples", home=candidates[0])
