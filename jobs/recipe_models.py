@@ -15,23 +15,24 @@ from crystalforge.jobs.trained_models import TrainedModels, find_models, known_m
 logger = logging.getLogger(__name__)
 
 
-def models_of_recipe(home: Home, recipe: str, say: Callable[[str], None]) -> TrainedModels:
+def models_of_recipe(home: Home, recipe: str, say: Callable[[str], None], *, fit: bool = True) -> TrainedModels:
     """The newest training of a recipe; a recipe that is fitted in seconds is fitted first where there is none.
 
     Args:
         home: where trainings and datasets are.
         recipe: name of a recipe, or path of its file.
         say: told before something is fitted.
+        fit: whether to fit what is fitted in seconds; else nothing is written.
 
     Raises:
         RecipeError: there is no such recipe.
-        ModelNotFoundError: it was never trained and is not fitted in seconds.
+        ModelNotFoundError: it was never trained, and is not fitted in seconds or may not be.
         TrainingError: the fit failed for some space groups.
     """
     chosen = load_recipe(recipe)
     if any(models.recipe == chosen.name and models.records for models in known_models(home)):
         return find_models(home, recipe=chosen.name)
-    if not chosen.fitted_at_once:
+    if not (chosen.fitted_at_once and fit):
         raise ModelNotFoundError(
             f"No training of recipe {chosen.name} in {home.trainings}. "
             f"Run `platform train-all --recipe {recipe}` first."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,8 +17,7 @@ from crystalforge.screening.relaxation import RelaxationLimits
 from crystalforge.suggestions import did_you_mean
 
 
-def plan_screening(
-    home: Home,
+def screening_of(
     inputs: pa.Table,
     potential: Potential,
     *,
@@ -26,13 +26,9 @@ def plan_screening(
     limits: RelaxationLimits | None = None,
     shard_size: int = DEFAULT_SHARD_SIZE,
 ) -> ScreeningPlan:
-    """Freeze the crystals of a screening in its folder; the same crystals and choices give the same one.
-
-    Raises:
-        StorageError: the folder cannot be written.
-    """
+    """The screening of these crystals; the same crystals and choices give the same one. Nothing is written."""
     _, record = encode_shard(INPUTS_FILE, inputs)
-    plan = ScreeningPlan(
+    return ScreeningPlan(
         source=source,
         count=inputs.num_rows,
         inputs_sha256=record.sha256,
@@ -43,11 +39,24 @@ def plan_screening(
         shard_size=shard_size,
         generation_id=str(inputs["generation_id"][0]) if "generation_id" in inputs.column_names else None,
     )
+
+
+def keep_screening(home: Home, plan: ScreeningPlan, inputs: pa.Table) -> ScreeningPlan:
+    """Freeze the crystals of a screening in its folder, if they are not there yet.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
     folder = path_within(home.screenings, plan.screening_id, source=home.screenings)
     if not (folder / SCREENING_RECORD).is_file():
         write_shard(folder, INPUTS_FILE, inputs)
         write_json(folder / SCREENING_RECORD, plan.to_json() | {"created_at": utc_now()})
     return plan
+
+
+def plan_screening(home: Home, inputs: pa.Table, potential: Potential, **choices: Any) -> ScreeningPlan:
+    """The screening of these crystals, kept in the home; choices as of ``screening_of``."""
+    return keep_screening(home, screening_of(inputs, potential, **choices), inputs)
 
 
 def load_screening(home: Home, screening_id: str) -> ScreeningPlan:

@@ -11,6 +11,7 @@ import contextlib
 import faulthandler
 import logging
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +70,12 @@ class ShardWorker:
     def _write(self, shard: Shard) -> dict[str, Any]:
         from crystalforge.generation.sampling import sample_shard
 
-        table = sample_shard(self._model(shard.space_group_number), self.plan, shard)
+        model = self._model(shard.space_group_number)
+        begun = time.monotonic()
+        table = sample_shard(model, self.plan, shard)
         record = write_shard(self.folder, shard.file, table)
-        return {**_line(shard), **vars(record), "accepted": table["reject_reason"].null_count}
+        seconds = round(time.monotonic() - begun, 3)
+        return {**_line(shard), **vars(record), "accepted": table["reject_reason"].null_count, "seconds": seconds}
 
     def _model(self, space_group_number: int) -> Any:
         from crystalforge.gan.checkpoint import load_model

@@ -70,6 +70,33 @@ def training_id_of(recipe: Recipe, dataset: Dataset, seed: int) -> str:
     return f"{recipe.name}-{fingerprint(configuration)}"
 
 
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a ``train-all`` is about: nothing of it is written yet."""
+
+    training_id: str
+    folder: Path
+    wanted: list[int]
+    """Space groups, the one with most crystals first."""
+
+    def trained(self) -> list[int]:
+        """Those that have a finished model now."""
+        return [number for number in self.wanted if (self.folder / group_folder_name(number) / MODEL_RECORD).is_file()]
+
+
+def plan_training(
+    home: Home, dataset: Dataset, recipe: Recipe, *, seed: int = 0, space_groups: Sequence[int] | None = None
+) -> TrainingPlan:
+    """Which training a configuration is, and of which space groups; arguments as of ``train_all``.
+
+    Raises:
+        UsageError: a group has too few crystals in the dataset.
+    """
+    wanted = _wanted_groups(dataset, space_groups)
+    training_id = training_id_of(recipe, dataset, seed)
+    return TrainingPlan(training_id, home.trainings / training_id, wanted)
+
+
 def train_all(
     home: Home,
     dataset: Dataset,
@@ -98,13 +125,12 @@ def train_all(
         BusyError: another command is training the same configuration.
     """
     started = time.time()
-    wanted = _wanted_groups(dataset, space_groups)
-    training_id = training_id_of(recipe, dataset, seed)
-    folder = home.trainings / training_id
+    plan = plan_training(home, dataset, recipe, seed=seed, space_groups=space_groups)
+    training_id, folder = plan.training_id, plan.folder
     with exclusive(folder, f"The training {training_id}"):
         _write_training_record(folder, training_id, recipe, dataset, seed)
-        done = [number for number in wanted if (folder / group_folder_name(number) / MODEL_RECORD).is_file()]
-        missing = [number for number in wanted if number not in done]
+        done = plan.trained()
+        missing = [number for number in plan.wanted if number not in done]
         if on_start:
             on_start(training_id, missing, done)
         log = TrainingLog(home, folder, training_id, progress)

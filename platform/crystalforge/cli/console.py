@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from crystalforge.cli.dry_runs import DryRun
+
 WIDE = 10_000
 """Width (columns) for a pipe or a file, where a folded or shortened line would lose data."""
 
@@ -60,6 +62,17 @@ def json_of(summary: Any) -> Any:
     import json
 
     return json.loads(json.dumps(dataclasses.asdict(summary), default=str))
+
+
+def show_dry_run(found: DryRun, *, as_json: bool) -> None:
+    """Say what a command would do; nothing was done."""
+    if as_json:
+        show_json(json_of(found) | {"dry_run": True})
+        return
+    typer.echo(found.what)
+    for line in found.lines():
+        typer.echo(f"  {line}")
+    note("Nothing was written: this was a dry run.")
 
 
 def note(message: str) -> None:

@@ -7,8 +7,15 @@ from typing import Annotated
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import json_of, note, show_json
-from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
+from crystalforge.cli.console import json_of, note, show_dry_run, show_json
+from crystalforge.cli.options import (
+    MAX_SEED,
+    DryRunOption,
+    HomeOption,
+    JsonOption,
+    SpaceGroupsOption,
+    parse_space_groups,
+)
 
 PLAN_CHOICES = (
     "count",
@@ -128,6 +135,7 @@ def generate(
             show_default="600",
         ),
     ] = None,
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -146,6 +154,8 @@ def generate(
       platform generate --elements "Li,*,O" --exclude-elements Pb,Hg --charge-balanced --count 1000
 
       platform generate --formula ABX3 --max-atoms 10 --distinct --count 1000
+
+      platform generate --elements "Ti,O,*" --space-groups 221 --dry-run
     """
     from crystalforge.cli.progress import progress
     from crystalforge.home import Home
@@ -182,6 +192,7 @@ def generate(
             ),
             home=where,
             say=note,
+            fit=not dry_run,
         )
     note(
         f"Generation {plan.generation_id}: {plan.count} samples of {len(plan.counts)} space groups from training "
@@ -190,6 +201,11 @@ def generate(
     if not plan.request.is_empty:
         shared = ", ".join(f"{n} of {number}" for number, n in plan.counts.items())
         note(f"Asked for: {plan.request.describe()}. By space group: {shared}.")
+    if dry_run:
+        from crystalforge.cli.dry_runs import dry_generation
+
+        show_dry_run(dry_generation(where, plan), as_json=as_json)
+        return
     with progress("samples", plan.count) as update:
         summary = run(
             where,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import json_of, note, show_json
+from crystalforge.cli.console import json_of, note, show_dry_run, show_json
 from crystalforge.cli.options import (
     AGAINST,
     MAX_SEED,
     CorrectionOption,
+    DryRunOption,
     HomeOption,
     JsonOption,
     ReferenceOption,
@@ -86,6 +87,7 @@ def screen(
     elements: Annotated[
         Path | None, typer.Option(help="Parquet file of elemental energies of its source.", rich_help_panel=AGAINST)
     ] = None,
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,36 +100,46 @@ def screen(
 
       platform screen --source materials --limit 200 --reference hull.parquet --elements elements.parquet
 
-      platform screen --limit 1000 --reference hull.parquet
+      platform screen --limit 1000 --reference hull.parquet --dry-run
 
       platform screen --source samples --generation ID --limit 1000 --reference hull.parquet
 
       platform screen --where "space_group_number = 225 AND n_atoms_primitive <= 8" --limit 50
     """
     from crystalforge.cli.progress import progress
+    from crystalforge.home import Home
     from crystalforge.steps.screenings import screen as run
 
+    place = Home.locate(home)
+    choices: dict[str, Any] = {
+        "source": source,
+        "generation": generation,
+        "where": where,
+        "order_by": order_by,
+        "limit": limit,
+        "seed": seed,
+        "potential": potential,
+        "model": model,
+        "max_force": max_force,
+        "max_steps": max_steps,
+        "max_seconds": max_seconds,
+        "shard_size": shard_size,
+    }
+    if dry_run:
+        from crystalforge.cli.dry_runs import dry_screening
+
+        show_dry_run(dry_screening(place, choices, resume=resume, workers=workers), as_json=as_json)
+        return
     with progress("relaxations", 0) as update:
         done = run(
-            source=source,
-            generation=generation,
-            where=where,
-            order_by=order_by,
-            limit=limit,
-            seed=seed,
-            potential=potential,
-            model=model,
-            max_force=max_force,
-            max_steps=max_steps,
-            max_seconds=max_seconds,
-            shard_size=shard_size,
+            **choices,
             workers=workers,
             resume=resume,
             judge_only=judge_only,
             reference=reference,
             correction=correction,
             elements=elements,
-            home=home,
+            home=place,
             on_start=_announce,
             progress=lambda relaxed, total: update(relaxed, total=total),
         )

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import add_row, json_of, new_table, note, show_json, show_table
-from crystalforge.cli.options import MAX_SEED, HomeOption, JsonOption, SpaceGroupsOption, parse_space_groups
+from crystalforge.cli.console import add_row, json_of, new_table, note, show_dry_run, show_json, show_table
+from crystalforge.cli.options import (
+    MAX_SEED,
+    DryRunOption,
+    HomeOption,
+    JsonOption,
+    SpaceGroupsOption,
+    parse_space_groups,
+)
 
 if TYPE_CHECKING:
     from crystalforge.jobs.train_all import TrainingSummary
@@ -33,6 +40,7 @@ def train_all(
         str | None,
         typer.Option(help="Of each trainer, as CPU=1,GPU=0.25. By default the GPUs are shared, else one CPU each."),
     ] = None,
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,6 +52,8 @@ def train_all(
 
       platform train-all
 
+      platform train-all --dry-run
+
       platform train-all --recipe paper --space-groups 225,221 --steps 2000 --seed 7
     """
     from crystalforge.cli.progress import progress
@@ -53,8 +63,14 @@ def train_all(
     from crystalforge.steps.trainings import train_all as run
 
     where = Home.locate(home)
-    n_steps = load_recipe(recipe).with_steps(steps).total_steps
-    dataset_id = find_dataset(where, dataset).dataset_id
+    chosen, crystals = load_recipe(recipe).with_steps(steps), find_dataset(where, dataset)
+    groups = parse_space_groups(space_groups)
+    if dry_run:
+        from crystalforge.cli.dry_runs import dry_training
+
+        show_dry_run(dry_training(where, crystals, chosen, seed=seed, space_groups=groups), as_json=as_json)
+        return
+    n_steps, dataset_id = chosen.total_steps, crystals.dataset_id
     steps_done: dict[int, int] = {}
     with progress("generator steps", total=0) as update:
 
@@ -75,7 +91,7 @@ def train_all(
         summary = run(
             dataset=dataset_id,
             recipe=recipe,
-            space_groups=parse_space_groups(space_groups),
+            space_groups=groups,
             steps=steps,
             seed=seed,
             resources=resources,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import add_row, json_of, new_table, note, show_json, show_table
-from crystalforge.cli.options import CorrectionOption, HomeOption, JsonOption, ReferenceOption
+from crystalforge.cli.console import add_row, json_of, new_table, note, show_dry_run, show_json, show_table
+from crystalforge.cli.options import CorrectionOption, DryRunOption, HomeOption, JsonOption, ReferenceOption
 from crystalforge.cli.validate_energies import (
     calibrate,
     hull_of,
@@ -55,6 +55,7 @@ def enqueue(
         Structure, typer.Option(help="Which cell: as a screening relaxed it, where it did, or as it was generated.")
     ] = Structure.RELAXED,
     priority: Annotated[float, typer.Option(help="The higher, the sooner.")] = 0.0,
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,6 +79,11 @@ def enqueue(
 
     chosen_recipe, place = load_recipe(recipe), Home.locate(home)
     crystals = choose_crystals(place, table=table, where=where, order_by=order_by, limit=limit, structure=structure)
+    if dry_run:
+        from crystalforge.cli.dry_runs import dry_queue
+
+        show_dry_run(dry_queue(place, crystals, chosen_recipe), as_json=as_json)
+        return
     with Ledger(place.validations) as ledger:
         done = put(ledger, crystals, chosen_recipe, priority=priority)
         export_ledger(ledger)

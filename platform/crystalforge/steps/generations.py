@@ -134,11 +134,13 @@ def plan_generate(
     request: Request,
     home: Home,
     say: Callable[[str], None] = logger.info,
+    fit: bool = True,
 ) -> GenerationPlan:
     """Everything that decides the bytes of a generation, from the choices of a person.
 
     Args:
         say: told of what is left out, and of what is fitted first.
+        fit: whether a baseline that has no training is fitted first.
 
     Raises:
         UsageError: choices that contradict each other or that no model can meet.
@@ -149,7 +151,7 @@ def plan_generate(
     if training and recipe:
         raise UsageError("--training names the training, --recipe takes the newest of a recipe: give one of them.")
     return plan_generation(
-        models_of_recipe(home, recipe, say) if recipe else find_models(home, training),
+        models_of_recipe(home, recipe, say, fit=fit) if recipe else find_models(home, training),
         count,
         seed=seed,
         balance=Balance(balance),

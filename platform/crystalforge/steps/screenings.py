@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from crystalforge.errors import UsageError
 from crystalforge.home import Home
 from crystalforge.jobs.screen import ScreeningSummary, read_relaxations, relax_with, summarise
 from crystalforge.jobs.screen import screen as run
-from crystalforge.jobs.screening_plans import load_screening, plan_screening
+from crystalforge.jobs.screening_plans import keep_screening, load_screening, screening_of
 from crystalforge.screening.choosing import choose_inputs
 from crystalforge.screening.judging import Judgement, judge, read_elements
 from crystalforge.screening.plan import DEFAULT_SHARD_SIZE, ScreeningPlan
@@ -103,26 +105,65 @@ def screen(
     if resume:
         plan = load_screening(place, resume)
     else:
-        loaded = load_potential(potential, _path(model))
-        inputs = choose_inputs(
-            place,
+        plan, inputs = plan_screen(
             source=source,
-            generations=[generation] if generation else None,
+            generation=generation,
             where=where,
             order_by=order_by,
             limit=limit,
             seed=seed,
+            potential=potential,
+            model=model,
+            max_force=max_force,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            shard_size=shard_size,
+            home=place,
         )
-        limits = RelaxationLimits(max_force=max_force, max_steps=max_steps, max_seconds=max_seconds)
-        plan = plan_screening(
-            place, inputs, loaded, source=source, model=_path(model), limits=limits, shard_size=shard_size
-        )
+        keep_screening(place, plan, inputs)
     if on_start:
         on_start(plan)
     relax = relax_with(workers)
     summary = summarise(place, plan) if judge_only else run(place, plan, relax=relax, progress=progress)
     found = judge(place, plan, read_relaxations(place, plan.screening_id), hull, energies)
     return Screening(summary, found, plan.generation_id)
+
+
+def plan_screen(
+    *,
+    source: str,
+    generation: str | None,
+    where: str | None,
+    order_by: str | None,
+    limit: int,
+    seed: int,
+    potential: str,
+    model: str | Path | None,
+    max_force: float,
+    max_steps: int,
+    max_seconds: float,
+    shard_size: int,
+    home: Home,
+) -> tuple[ScreeningPlan, pa.Table]:
+    """The plan of a screening and its crystals, from the choices of a person; nothing is written.
+
+    Raises:
+        UsageError: no such source, or no crystal fits.
+        MissingDependencyError: the potential's package is not installed.
+    """
+    loaded = load_potential(potential, _path(model))
+    inputs = choose_inputs(
+        home,
+        source=source,
+        generations=[generation] if generation else None,
+        where=where,
+        order_by=order_by,
+        limit=limit,
+        seed=seed,
+    )
+    limits = RelaxationLimits(max_force=max_force, max_steps=max_steps, max_seconds=max_seconds)
+    plan = screening_of(inputs, loaded, source=source, model=_path(model), limits=limits, shard_size=shard_size)
+    return plan, inputs
 
 
 def _path(path: str | Path | None) -> Path | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from crystalforge.crystals.elements import symbols
 from crystalforge.errors import UsageError
@@ -15,7 +16,7 @@ from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.elements import element_crystal
 from crystalforge.validation.engines import find_engine
 from crystalforge.validation.engines.contract import Engine
-from crystalforge.validation.ledger import Ledger, move
+from crystalforge.validation.ledger import LEDGER_FILE, Ledger, move
 from crystalforge.validation.recipe import CalculationRecipe
 from crystalforge.validation.states import CalculationState
 
@@ -47,10 +48,7 @@ def enqueue(
     Raises:
         RecipeError: the recipe names no engine that there is.
     """
-    engine = find_engine(recipe.engine)
-    refusals = [(crystal, engine.refusal(crystal, recipe)) for crystal in crystals]
-    suitable = [crystal for crystal, why in refusals if why is None]
-    elements, without = _references(engine, recipe, suitable)
+    suitable, refused, elements, without = _sorted_out(crystals, recipe)
     with ledger.transaction() as connection:
         connection.execute(
             "INSERT INTO recipes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
@@ -63,10 +61,41 @@ def enqueue(
         recipe_hash=recipe.recipe_hash,
         added=added,
         known=len(suitable) - added,
-        refused=tuple(f"{crystal.formula}: {why}" for crystal, why in refusals if why),
+        refused=refused,
         elements=new_elements,
-        elements_without_reference=tuple(without),
+        elements_without_reference=without,
     )
+
+
+def would_enqueue(folder: Path, crystals: Iterable[Crystal], recipe: CalculationRecipe) -> Enqueued:
+    """What ``enqueue`` would come to, without writing; ``folder`` need not have a ledger."""
+    suitable, refused, elements, without = _sorted_out(crystals, recipe)
+    known: set[str] = set()
+    if (folder / LEDGER_FILE).is_file():
+        with Ledger(folder) as ledger:
+            rows = ledger.rows("SELECT crystal_id FROM calculations WHERE recipe_hash = ?", [recipe.recipe_hash])
+        known = {row["crystal_id"] for row in rows}
+    names = {crystal.crystal_id for crystal in suitable}
+    new_elements = {crystal.crystal_id for crystal in elements} - known
+    return Enqueued(
+        recipe_hash=recipe.recipe_hash,
+        added=len(names - known),
+        known=len(suitable) - len(names - known),
+        refused=refused,
+        elements=len(new_elements),
+        elements_without_reference=without,
+    )
+
+
+def _sorted_out(
+    crystals: Iterable[Crystal], recipe: CalculationRecipe
+) -> tuple[list[Crystal], tuple[str, ...], list[Crystal], tuple[str, ...]]:
+    """Crystals that the engine can compute, why not the others, references of elements, and elements without one."""
+    engine = find_engine(recipe.engine)
+    refusals = [(crystal, engine.refusal(crystal, recipe)) for crystal in crystals]
+    suitable = [crystal for crystal, why in refusals if why is None]
+    elements, without = _references(engine, recipe, suitable)
+    return suitable, tuple(f"{crystal.formula}: {why}" for crystal, why in refusals if why), elements, tuple(without)
 
 
 def _references(

@@ -1,0 +1,176 @@
+"""What a command would do: its plan, its shards and the expected time. Everything is looked at, nothing is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crystalforge.catalog.shards import ShardManifest
+from crystalforge.dataset import Dataset
+from crystalforge.gan.recipe import Recipe
+from crystalforge.generation.plan import GenerationPlan
+from crystalforge.home import Home
+from crystalforge.jobs.expected_times import (
+    ExpectedTime,
+    expected_calculations,
+    expected_generation,
+    expected_screening,
+    expected_training,
+)
+from crystalforge.jobs.screening_plans import load_screening
+from crystalforge.jobs.train_all import plan_training
+from crystalforge.jobs.trained_models import find_models
+from crystalforge.steps.screenings import plan_screen
+from crystalforge.validation.crystal import Crystal
+from crystalforge.validation.recipe import CalculationRecipe
+from crystalforge.validation.requests import would_enqueue
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What would be done."""
+
+    what: str
+    """In a sentence."""
+    name: str
+    """Identifier of the run; the same command without --dry-run has it too."""
+    plan: dict[str, Any]
+    """What decides it, in the words of its record."""
+    shards: int
+    """Pieces of work: files, models or calculations."""
+    shards_done: int
+    """Of these, there already."""
+    expected: ExpectedTime
+    folder: str
+    """That would be written."""
+    notes: list[str] = field(default_factory=list)
+    """What would be left out, and why."""
+
+    def lines(self) -> list[str]:
+        """The plan, the shards and the time, for a person."""
+        planned = [f"{key.replace('_', ' ')}: {_plain(value)}" for key, value in self.plan.items()]
+        done = f", {self.shards_done:,} of them done already" if self.shards_done else ""
+        shards = f"shards: {self.shards:,}{done}"
+        return [*planned, shards, self.expected.describe(), f"would be written to {self.folder}", *self.notes]
+
+
+def dry_training(
+    home: Home, dataset: Dataset, recipe: Recipe, *, seed: int, space_groups: Sequence[int] | None
+) -> DryRun:
+    """Of ``train-all``: a shard is the model of a space group."""
+    plan = plan_training(home, dataset, recipe, seed=seed, space_groups=space_groups)
+    done = plan.trained()
+    missing = [number for number in plan.wanted if number not in done]
+    counts = dataset.manifest.counts
+    return DryRun(
+        what=f"Would train {len(missing)} models by recipe {recipe.name} as {plan.training_id}.",
+        name=plan.training_id,
+        plan={
+            "dataset": dataset.dataset_id,
+            "recipe": recipe.name,
+            "seed": seed,
+            "generator_steps": recipe.total_steps,
+            "crystals_by_space_group": {str(number): counts[number] for number in missing},
+        },
+        shards=len(plan.wanted),
+        shards_done=len(done),
+        expected=expected_training(home, recipe, missing),
+        folder=str(plan.folder),
+    )
+
+
+def dry_generation(home: Home, plan: GenerationPlan) -> DryRun:
+    """Of ``generate``."""
+    folder = home.generations / plan.generation_id
+    shards = plan.shards()
+    done = _committed(folder)
+    left: Counter[int] = Counter()
+    for shard in shards:
+        left[shard.space_group_number] += shard.n_samples if shard.file not in done else 0
+    return DryRun(
+        what=f"Would draw {sum(left.values()):,} samples as generation {plan.generation_id}.",
+        name=plan.generation_id,
+        plan={
+            "training": plan.training_id,
+            "seed": plan.seed,
+            "asked_for": plan.request.describe() or "nothing",
+            "samples_by_space_group": {str(number): count for number, count in sorted(plan.counts.items())},
+        },
+        shards=len(shards),
+        shards_done=len(done & {shard.file for shard in shards}),
+        expected=expected_generation(home, find_models(home, plan.training_id), left),
+        folder=str(folder),
+    )
+
+
+def dry_screening(home: Home, choices: dict[str, Any], *, resume: str | None, workers: int | None) -> DryRun:
+    """Of ``screen``; samples that were rejected take no time."""
+    notes, rejected = [], 0
+    if resume:
+        plan = load_screening(home, resume)
+    else:
+        plan, inputs = plan_screen(**choices, home=home)
+        if "reject_reason" in inputs.column_names:
+            rejected = inputs.num_rows - inputs["reject_reason"].null_count
+    if rejected:
+        notes.append(f"{rejected:,} were rejected when they were drawn: they count, and are not relaxed")
+    folder = home.screenings / plan.screening_id
+    shards = plan.shards()
+    done = _committed(folder)
+    left = sum(shard.n_crystals for shard in shards if shard.file not in done)
+    return DryRun(
+        what=f"Would relax {left:,} crystals as screening {plan.screening_id}.",
+        name=plan.screening_id,
+        plan={
+            "source": plan.source,
+            "generation": plan.generation_id or "any",
+            "crystals": plan.count,
+            "potential": f"{plan.potential} {plan.potential_version}",
+        },
+        shards=len(shards),
+        shards_done=len(done & {shard.file for shard in shards}),
+        expected=expected_screening(home, plan.potential, max(0, left - rejected), workers),
+        folder=str(folder),
+        notes=notes,
+    )
+
+
+def dry_queue(home: Home, crystals: Sequence[Crystal], recipe: CalculationRecipe) -> DryRun:
+    """Of ``validate enqueue``: a shard is a calculation, which ``validate run`` would compute."""
+    found = would_enqueue(home.validations, crystals, recipe)
+    new = found.added + found.elements
+    structures = Counter(str(crystal.structure) for crystal in crystals)
+    notes = [f"not enqueued: {refusal}" for refusal in found.refused]
+    if found.elements_without_reference:
+        without = ", ".join(found.elements_without_reference)
+        notes.append(f"no reference of {without}: no formation energies with these")
+    return DryRun(
+        what=f"Would enqueue {found.added:,} crystals and {found.elements:,} elements by recipe {recipe.name}.",
+        name=found.recipe_hash,
+        plan={
+            "recipe": recipe.name,
+            "engine": recipe.engine,
+            "crystals_chosen": len(crystals),
+            "structures": dict(sorted(structures.items())),
+            "known_already": found.known,
+        },
+        shards=new,
+        shards_done=0,
+        expected=expected_calculations(home, found.recipe_hash, recipe.name, new),
+        folder=str(home.validations),
+        notes=notes,
+    )
+
+
+def _committed(folder: Path) -> set[str]:
+    """Files of the shards that a run has committed; none where it was never begun."""
+    return {line["file"] for line in ShardManifest(folder).records()} if folder.is_dir() else set()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} ({each:,})" for key, each in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value)
