@@ -27,7 +27,7 @@ COMMANDS = {
 """Function and the command that does the same."""
 OF_THE_TERMINAL = {"as_json", "as_csv", "parquet", "max_rows", "dry_run"}
 """Options that say how a result is shown, or that nothing is to be done."""
-OF_PYTHON = {"progress", "on_start", "check"}
+OF_PYTHON = {"progress", "fetched", "on_start", "check"}
 """Arguments that a terminal has no words for."""
 OTHER_NAMES = {"param": "params", "generation": "generations"}
 """Options of `sql` that are given several times are a mapping and a list."""
