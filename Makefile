@@ -11,7 +11,7 @@ export CRYSTALFORGE_SHARED
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fault dft lint format bench install install-dev clean help
+.PHONY: demo test fault dft lint format bench docs install install-dev clean help
 
 help:
 	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make format  let ruff format the code"
 	@echo "make bench   all benchmarks, figures to docs/benchmarks.md; one alone: make bench BENCH=\"--only merging\""
+	@echo "make docs    docs/commands.md from the code of the commands"
 	@echo "make clean   remove the environment, builds and the demo's home ($(DEMO_HOME))"
 
 $(VENV)/bin/python:
@@ -77,6 +78,9 @@ format: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(VENV)/bin/python benchmarks/run.py $(BENCH)
+
+docs: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m crystalforge.cli.make_reference docs/commands.md
 
 clean:
 	rm -rf $(VENV) build $(DEMO_HOME)
