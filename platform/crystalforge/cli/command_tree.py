@@ -9,7 +9,7 @@ from typing import Any
 from typer.core import TyperGroup
 
 PREFIX = "CRYSTALFORGE"
-ONCE = frozenset({"resume", "judge_only", "repair", "dry_run", "stop", "version", "help", "install_completion"})
+ONCE = frozenset({"resume", "judge_only", "repair", "dry_run", "refresh", "overwrite", "version", "help"})
 """Options of one call: what they ask for is an act or names one run, and would be wrong as a standing choice."""
 
 Words = tuple[str, ...]

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from crystalforge.cli.console import note
-from crystalforge.cli.options import HomeOption
+from crystalforge.cli.console import note, show_json
+from crystalforge.cli.options import HomeOption, JsonOption
 from crystalforge.home import Home
 
 
@@ -21,6 +21,7 @@ def explore(
     ] = "127.0.0.1",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser; only print the address.")] = False,
     home: HomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at the crystals of a home in a browser, until Ctrl-C.
 
@@ -28,14 +29,14 @@ def explore(
     crystal and where it comes from, copy the SQL of what you see, download CIFs. Rows that a generation or a screening
     commits meanwhile are there when the page is loaded again. Nothing is written and no network is asked.
 
-    [bold]Examples[/bold]
-
-        platform explore
-
-        platform explore --home crystalforge-demo --port 0 --no-open
-
     On another machine, without opening it to others: there `platform explore --no-open`, here
     `ssh -L 5080:127.0.0.1:5080 MACHINE`, then http://127.0.0.1:5080/.
+
+    [dim]Examples:[/dim]
+
+      platform explore
+
+      platform explore --home crystalforge-demo --port 0 --no-open
     """
     from crystalforge.explore.protection import is_loopback
     from crystalforge.explore.server import serve
@@ -44,7 +45,10 @@ def explore(
         note(f"Warning: everyone who can reach {host} can read this home; there is no password.")
 
     def ready(url: str) -> None:
-        typer.echo(url)
+        if as_json:
+            show_json({"url": url})
+        else:
+            typer.echo(url)
         note("Press Ctrl-C to stop.")
         if not no_open:
             open_browser(url)

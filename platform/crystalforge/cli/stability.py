@@ -55,6 +55,8 @@ def stability(
       platform screen --source noise --generation ID --limit 1000 --reference hull.parquet
 
       platform stability --by-group
+
+      platform stability SCREENING --reference hull-0123abcd --json
     """
     from crystalforge.home import Home
     from crystalforge.screening.funnel import read_funnel, shares
