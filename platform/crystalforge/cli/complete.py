@@ -148,7 +148,9 @@ def _records(context: typer.Context, room: str, record: str) -> Iterator[tuple[s
 
 def _recipes(package: str) -> Iterator[tuple[str, str]]:
     """Name and first sentence of each recipe that a package bundles."""
-    for path in sorted((_package_folder("crystalforge") / package / "recipes").glob("*.toml")):
+    for path in sorted(
+        (_package_folder("crystalforge") / package / "recipes").glob("*.toml"), key=lambda path: path.stem
+    ):
         lines = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
         comment = " ".join(line.lstrip("# ") for line in lines)
         yield path.stem, comment.partition(". ")[0].rstrip(".")
