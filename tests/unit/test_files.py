@@ -130,3 +130,37 @@ def test_a_second_command_learns_who_holds_the_run_and_a_killed_holder_lets_go(t
         holder.wait()
     with files.exclusive(tmp_path, "The run"):
         assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+def test_a_folder_appears_whole_and_a_failed_one_leaves_the_old(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+
+    def write(below: Path) -> None:
+        (below / "a").write_text("1")
+        (below / "deep").mkdir()
+        (below / "deep" / "b").write_text("2")
+        assert not folder.exists()
+
+    def fail(below: Path) -> None:
+        (below / "c").write_text("3")
+        raise ZeroDivisionError
+
+    files.write_folder_atomically(folder, write)
+    with pytest.raises(ZeroDivisionError):
+        files.write_folder_atomically(folder, fail, replace=True)
+    assert sorted(path.name for path in folder.rglob("*")) == ["a", "b", "deep"]
+    with pytest.raises(StorageError, match="Cannot use"):
+        files.write_folder_atomically(folder, lambda below: (below / "d").write_text("4"))
+    files.write_folder_atomically(folder, lambda below: (below / "d").write_text("4"), replace=True)
+    assert [path.name for path in folder.iterdir()] == ["d"]
+    assert [path.name for path in folder.parent.iterdir()] == ["folder"]
+
+
+def test_temporary_folders_of_the_dead_are_removed_and_those_of_the_living_are_not(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    dead, living = (tmp_path / f".x.{pid}.partial" for pid in (ended.stdout.strip(), os.getppid()))
+    dead.mkdir()
+    living.mkdir()
+    (tmp_path / ".x.y.12.partial").mkdir()
+    files.write_folder_atomically(tmp_path / "x", lambda below: (below / "a").write_text("1"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([living.name, ".x.y.12.partial", "x"])

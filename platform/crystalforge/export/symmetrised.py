@@ -17,7 +17,7 @@ from crystalforge.crystals.batch import CrystalBatch
 from crystalforge.crystals.elements import symbols
 from crystalforge.crystals.lattice import lattice_matrices
 from crystalforge.crystals.structures import crystal_from_row
-from crystalforge.errors import UsageError
+from crystalforge.errors import DamagedFileError, UsageError
 from crystalforge.symmetry import expand_orbits
 
 
@@ -74,6 +74,7 @@ def symmetrised_crystals(batch: CrystalBatch) -> Iterator[SymmetrisedCrystal]:
 
     Raises:
         UsageError: a site has no place.
+        DamagedFileError: a site's orbit has another multiplicity than the batch says.
     """
     if not batch.is_placed.all():
         row = int(np.flatnonzero(~batch.is_placed)[0])
@@ -100,7 +101,15 @@ def _all_atoms(batch: CrystalBatch) -> list[NDArray[np.float64]]:
     atoms: list[NDArray[np.float64]] = [np.empty((0, 3))] * len(batch)
     for number, members in batch.by_space_group():
         orbits = expand_orbits(number, batch.frac_coords[members].reshape(-1, 3))
-        n_atoms = orbits.multiplicity.reshape(len(members), -1).sum(axis=1)
+        multiplicity = orbits.multiplicity.reshape(len(members), -1)
+        if not (multiplicity == batch.multiplicity[members]).all():
+            row = int(np.flatnonzero((multiplicity != batch.multiplicity[members]).any(axis=1))[0])
+            raise DamagedFileError(
+                f"Crystal {members[row]}: its row says multiplicities {batch.multiplicity[members[row]].tolist()}, its "
+                f"sites have {multiplicity[row].tolist()} in space group {number}. Merge the sites, or leave the row "
+                "out by a condition."
+            )
+        n_atoms = multiplicity.sum(axis=1)
         for member, of_crystal in zip(members, np.split(orbits.frac_coords, np.cumsum(n_atoms)[:-1]), strict=True):
             atoms[int(member)] = of_crystal
     return atoms

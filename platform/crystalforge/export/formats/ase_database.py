@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,10 @@ def write_file(path: Path, content: Content, tell: Tell) -> None:
     from ase.db import connect
 
     # The file has another name until it is whole; without a lock file, for nobody else knows that name.
-    with connect(path, type="db", append=False, use_lock_file=False) as database:
+    with (
+        _storage_errors(path),
+        connect(path, type="db", append=False, use_lock_file=False) as database,
+    ):
         for done, entry in enumerate(content.entries, start=1):
             atoms = ase_atoms(entry, content.cell)
             told, atoms.info = atoms.info, {}
@@ -22,6 +29,18 @@ def write_file(path: Path, content: Content, tell: Tell) -> None:
             keys = {name: value for name, value in told.items() if _is_key(value)}
             database.write(atoms, key_value_pairs=keys, data={**told, "wyckoff_letter": letters})
             tell(done)
+
+
+@contextlib.contextmanager
+def _storage_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as those of the operating system, which say which file could not be written."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        raise OSError(errno.ENOSPC if is_full else errno.EIO, str(error), str(path)) from error
+    finally:
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
 
 
 def _is_key(value: Any) -> bool:
@@ -33,4 +52,4 @@ def _is_key(value: Any) -> bool:
     return isinstance(value, (int, float, bool))
 
 
-FORMAT = ExportFormat("SQLite database of ASE, to be asked by `ase db`", ".db", write_file=write_file)
+FORMAT: ExportFormat = ExportFormat("SQLite database of ASE, to be asked by `ase db`", ".db", write_file=write_file)

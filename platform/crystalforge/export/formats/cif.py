@@ -13,7 +13,7 @@ def text_of(entry: Entry, _cell: CellKind = CellKind.CONVENTIONAL) -> str:
     return cif_text(entry.crystal, name=entry.name, properties=entry.properties)
 
 
-FORMAT = ExportFormat(
+FORMAT: ExportFormat = ExportFormat(
     "symmetrised, with operations and Wyckoff positions; VESTA, pymatgen, ASE, gemmi",
     ".cif",
     text_of=text_of,

@@ -18,4 +18,4 @@ def write_file(path: Path, content: Content, tell: Tell) -> None:
             tell(done)
 
 
-FORMAT = ExportFormat("one file of frames, for potentials and ASE", ".extxyz", write_file=write_file)
+FORMAT: ExportFormat = ExportFormat("one file of frames, for potentials and ASE", ".extxyz", write_file=write_file)

@@ -130,6 +130,6 @@ def _line(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-FORMAT = ExportFormat(
+FORMAT: ExportFormat = ExportFormat(
     "JSON lines that an OPTIMADE server serves (optimade-python-tools)", ".jsonl", write_file=write_file
 )

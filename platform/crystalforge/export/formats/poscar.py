@@ -20,4 +20,4 @@ def text_of(entry: Entry, cell: CellKind) -> str:
 
 
 # pymatgen and VESTA know the file by its suffix, ASE by the word in its name.
-FORMAT = ExportFormat("a cell for VASP; pymatgen, ASE, VESTA", ".POSCAR.vasp", text_of=text_of)
+FORMAT: ExportFormat = ExportFormat("a cell for VASP; pymatgen, ASE, VESTA", ".POSCAR.vasp", text_of=text_of)

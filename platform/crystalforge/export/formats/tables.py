@@ -84,7 +84,7 @@ def _atoms(content: Content, tell: Tell) -> dict[str, pa.Array]:
     }
 
 
-CSV = ExportFormat(
+CSV: ExportFormat = ExportFormat(
     "the rows, with each crystal's CIF in a column", ".csv", write_file=write_csv, conventional_only=True
 )
-PARQUET = ExportFormat("the rows, with all atoms in lists", ".parquet", write_file=write_parquet)
+PARQUET: ExportFormat = ExportFormat("the rows, with all atoms in lists", ".parquet", write_file=write_parquet)
