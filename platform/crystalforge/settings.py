@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ SHARED = {
 """Settings that stand before the first table of a file, each with its environment variable, which goes before."""
 
 
+Keys = tuple[str, ...]
+"""A key with the tables that it stands in."""
+
+
 @dataclass(frozen=True)
 class SettingsFile:
     """A file of settings that was read."""
@@ -36,26 +41,27 @@ class SettingsFile:
     text: str
     values: dict[str, Any]
 
-    def line_of(self, keys: Sequence[str]) -> int:
-        """Line in which a key or table begins, from 1.
+    @cached_property
+    def lines(self) -> dict[Keys, int]:
+        """Line in which each key or table begins, from 1.
 
-        TOML's own parser says it: the key is in the first lines that parse with it, after those that parse without.
+        TOML's own parser says it: a key is in the first lines that parse with it, after those that parse without.
         """
-        lines = self.text.splitlines()
-        begin = 1
+        found: dict[Keys, int] = {}
+        begin, lines = 1, self.text.splitlines()
         for number in range(1, len(lines) + 1):
             try:
                 values = tomllib.loads("\n".join(lines[:number]))
             except tomllib.TOMLDecodeError:
                 continue  # in the middle of a value of several lines
-            if _holds(values, keys):
-                return begin
+            for keys in _all_keys(values):
+                found.setdefault(keys, begin)
             begin = number + 1
-        return begin
+        return found
 
     def place(self, keys: Sequence[str]) -> str:
         """File and line of a key, for a person."""
-        return f"{self.path} line {self.line_of(keys)}"
+        return f"{self.path} line {self.lines[tuple(keys)]}"
 
 
 @dataclass(frozen=True)
@@ -124,9 +130,8 @@ def _read(path: Path) -> SettingsFile:
         raise SettingsError(f"{path} is not valid TOML: {error}. Correct it, or move it away.") from error
 
 
-def _holds(values: Any, keys: Sequence[str]) -> bool:
-    for key in keys:
-        if not isinstance(values, dict) or key not in values:
-            return False
-        values = values[key]
-    return True
+def _all_keys(values: Mapping[str, Any], above: Keys = ()) -> Iterator[Keys]:
+    for key, value in values.items():
+        yield (*above, key)
+        if isinstance(value, dict):
+            yield from _all_keys(value, (*above, key))

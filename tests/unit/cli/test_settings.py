@@ -50,20 +50,18 @@ def shown(*words: str) -> dict[tuple[str, str], dict]:
     return {(row["command"], row["key"]): row for row in json.loads(result.stdout)["settings"]}
 
 
-def test_each_source_goes_before_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch, catalog_home: Home) -> None:
-    def rows_of_a_table(*words: str) -> int:
-        result = platform("sql", "SELECT seed FROM samples", "--home", catalog_home.path, *words)
-        assert result.exit_code == 0, result.output
-        return len(result.stdout.splitlines()) - 2
+def test_each_source_goes_before_the_next(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def balance(*words: str) -> str:
+        """What the command took, by its refusal."""
+        return platform("generate", *words).stderr.partition("got ")[2].strip("'.\n")
 
-    assert rows_of_a_table() == 40
-    write_user(folder, "[sql]\nmax_rows = 5\n")
-    assert rows_of_a_table() == 5
-    write_project(folder, "[sql]\nmax-rows = 4\n")
-    assert rows_of_a_table() == 4
-    monkeypatch.setenv("CRYSTALFORGE_SQL_MAX_ROWS", "3")
-    assert rows_of_a_table() == 3
-    assert rows_of_a_table("--max-rows", "2") == 2
+    write_user(folder, "[generate]\nbalance = 'of the user'\n")
+    assert balance() == "of the user"
+    write_project(folder, "[generate]\nbalance = 'of the project'\n")
+    assert balance() == "of the project"
+    monkeypatch.setenv("CRYSTALFORGE_GENERATE_BALANCE", "of the environment")
+    assert balance() == "of the environment"
+    assert balance("--balance", "of the flag") == "of the flag"
 
 
 def test_show_says_where_each_value_came_from(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
