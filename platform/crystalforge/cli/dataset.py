@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crystalforge.cli.console import add_row, new_table, show_json, show_table
+from crystalforge.cli import complete
+from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
 from crystalforge.cli.options import HomeOption, JsonOption, parse_space_groups
 from crystalforge.cli.progress import progress
 
 if TYPE_CHECKING:
-    from crystalforge.dataset import Dataset
+    from crystalforge.home import Home
 
 app = typer.Typer(no_args_is_help=True, help="Build, list and show datasets of known crystals.")
+
+ASKED = "What is asked of the crystals"
+WHOSE = "Whose they are"
+SERVER = "How a server is asked"
 
 
 @app.command()
@@ -21,40 +26,126 @@ def build(
     source: Annotated[
         str,
         typer.Argument(
-            help="'bundled', a Parquet file of standardised crystals, a CSV with a CIF column, or a folder of CIFs.",
+            help="'bundled'; a Parquet file of standardised crystals, a CSV with a CIF column, a folder of CIFs; "
+            "'materials-project'; 'optimade:' with a URL or a provider.",
             metavar="SOURCE",
         ),
     ],
     name: Annotated[str | None, typer.Option("--name", help="Name of the dataset; default the source's.")] = None,
     space_groups: Annotated[
         str | None,
-        typer.Option("--space-groups", help="Space groups to keep, as 225,62; default the paper's 12.", metavar="N,N"),
+        typer.Option(
+            "--space-groups",
+            help="Space groups to keep, as 225,62; default the paper's 12.",
+            metavar="N,N",
+            rich_help_panel=ASKED,
+        ),
+    ] = None,
+    elements: Annotated[
+        str | None,
+        typer.Option(help="Elements of every crystal, * is any: Li,*,O.", metavar="X,*,X", rich_help_panel=ASKED),
+    ] = None,
+    exclude_elements: Annotated[
+        str | None, typer.Option(help="Elements of no crystal: Pb,Hg.", metavar="X,X", rich_help_panel=ASKED)
+    ] = None,
+    max_energy_above_hull: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="Highest energy above hull (eV/atom) by the source; crystals without one are left out.",
+            rich_help_panel=ASKED,
+        ),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(help="Licence of the crystals, as CC-BY-4.0.", show_default="the source's", rich_help_panel=WHOSE),
+    ] = None,
+    attribution: Annotated[
+        str | None, typer.Option(help="Whom to name.", show_default="the source's", rich_help_panel=WHOSE)
+    ] = None,
+    own_filter: Annotated[
+        str | None,
+        typer.Option(
+            "--filter", help="More, in OPTIMADE's language: 'nsites<20'.", metavar="FILTER", rich_help_panel=SERVER
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most crystals to fetch, to try a server.", rich_help_panel=SERVER)
+    ] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Fetch anew what was fetched before.", rich_help_panel=SERVER)
+    ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="Seconds until an answer must begin.", show_default="60", rich_help_panel=SERVER),
+    ] = None,
+    attempts: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tries of one request, with growing waits.", show_default="6", rich_help_panel=SERVER),
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Curate known crystals into a dataset; what is left out is listed with its reason."""
-    from crystalforge.dataset import build_or_find, find_dataset
+    """Curate known crystals into a dataset; what is left out is listed with its reason.
+
+    Crystals of a server are fetched page by page into the home; the same command goes on where one was interrupted,
+    and fetches nothing twice. The Materials Project's own service takes its key from MP_API_KEY.
+
+    [dim]Examples:[/dim]
+
+      platform dataset build bundled
+
+      platform dataset build mp_20_train.csv --space-groups 225,221 --licence CC-BY-4.0
+
+      platform dataset build optimade:mp --elements "Li,*,O"
+
+      platform dataset build optimade:alexandria/alexandria-pbe --max-energy-above-hull 0.05 --limit 2000
+
+      platform dataset build optimade:https://optimade.materialsproject.org --space-groups 225
+
+      platform dataset build materials-project --max-energy-above-hull 0.1
+    """
+    from crystalforge.dataset import BuildRequest, FetchOptions, Filters, Patience, build_or_find, parse_elements
     from crystalforge.home import Home
     from crystalforge.symmetry import SPACE_GROUPS
 
     place = Home.locate(home)
-    groups = parse_space_groups(space_groups) or SPACE_GROUPS
-    with progress(f"curating {source}", total=0) as update:
+    patience = Patience()
+    patience = Patience(timeout=timeout or patience.timeout, attempts=attempts or patience.attempts)
+    request = BuildRequest(
+        source,
+        name,
+        parse_space_groups(space_groups) or SPACE_GROUPS,
+        Filters(parse_elements(elements), parse_elements(exclude_elements), max_energy_above_hull),
+        licence,
+        attribution,
+        FetchOptions(own_filter, limit, refresh, patience),
+    )
+    with progress(f"reading {source}", total=0) as update:
         outcome = build_or_find(
-            place, source, name=name, space_groups=groups, progress=lambda done, total: update(done, "", total)
+            place,
+            request,
+            progress=lambda done, total: update(done, "curated", total),
+            fetched=lambda done, total: update(done, "fetched", total),
         )
     manifest = outcome.manifest
     if not outcome.was_built:
-        typer.echo(f"Dataset {manifest.dataset_id} exists already: nothing to do.", err=True)
-    _show(find_dataset(place, manifest.dataset_id), as_json)
+        note(f"Dataset {manifest.dataset_id} exists already: nothing to do.")
+    _show(place, manifest.dataset_id, as_json)
     if not as_json:
         typer.echo(f"Dataset {manifest.dataset_id} in {place.datasets / manifest.dataset_id}")
 
 
 @app.command("list")
 def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the datasets of the home folder, newest first."""
+    """List the datasets of the home folder, newest first.
+
+    [dim]Examples:[/dim]
+
+      platform dataset list
+
+      platform dataset list --json
+    """
     from crystalforge.dataset import list_datasets
     from crystalforge.home import Home
 
@@ -64,7 +155,7 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
         show_json([manifest.to_json() for manifest in manifests])
         return
     if not manifests:
-        typer.echo(f"No datasets in {place.datasets}. Build one with `platform dataset build bundled`.", err=True)
+        note(f"No datasets in {place.datasets}. Build one with `platform dataset build bundled`.")
         return
     numbers = ("crystals", "left out", "space groups")
     table = new_table("", "dataset", "source", *numbers, "built (UTC)", right=numbers)
@@ -78,38 +169,36 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def show(
     name: Annotated[
-        str | None, typer.Argument(help="Name or identifier; default the newest.", metavar="[NAME]")
+        str | None,
+        typer.Argument(
+            help="Name or identifier; default the newest.", metavar="[NAME]", autocompletion=complete.datasets
+        ),
     ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a dataset and show its counts, those that recipes may set aside by formula, and the paper's."""
-    from crystalforge.dataset import find_dataset
+    """Verify a dataset and show its data card.
+
+    Crystals per space group beside the paper's, prototypes, elements, energies, what was left out and why, licence
+    and attribution.
+
+    [dim]Examples:[/dim]
+
+      platform dataset show
+
+      platform dataset show bundled --json
+    """
     from crystalforge.home import Home
 
-    _show(find_dataset(Home.locate(home), name), as_json)
+    _show(Home.locate(home), name, as_json)
 
 
-def _show(dataset: Dataset, as_json: bool) -> None:
-    from crystalforge.dataset import PAPER_COUNTS, VALIDATION_SHARE, validation_counts
+def _show(home: Home, name: str | None, as_json: bool) -> None:
+    from crystalforge.cli.data_card import show_card
+    from crystalforge.dataset import VALIDATION_SHARE, data_card, find_dataset
 
-    manifest = dataset.manifest
-    aside = validation_counts(dataset.materials())
+    card = data_card(find_dataset(home, name))
     if as_json:
-        counts = {str(number): aside.get(number, 0) for number in manifest.counts}
-        show_json(manifest.to_json() | {"validation_share": VALIDATION_SHARE, "validation_counts": counts})
+        show_json(card.to_json() | {"validation_share": VALIDATION_SHARE})
         return
-    columns = ("space group", "crystals", "of them for validation", "paper")
-    table = new_table(f"Dataset {manifest.dataset_id}", *columns, right=columns)
-    for number, count in manifest.counts.items():
-        add_row(table, number, count, aside.get(number, 0), PAPER_COUNTS.get(number))
-    table.add_section()
-    paper = sum(PAPER_COUNTS.get(number, 0) for number in manifest.counts)
-    add_row(table, "all", manifest.n_materials, sum(aside.values()), paper or None)
-    show_table(table)
-    if manifest.exclusion_counts:
-        reasons = new_table("", "left out because", "inputs", right=("inputs",))
-        for reason, count in manifest.exclusion_counts.items():
-            add_row(reasons, reason, count)
-        show_table(reasons)
-    typer.echo(f"Licence: {manifest.licence}. Attribution: {manifest.attribution}")
+    show_card(card)

@@ -3,6 +3,7 @@
 from crystalforge.dataset.augmentation import OrbitTable, TrainingTable, orbit_table, training_table
 from crystalforge.dataset.build import BuildOutcome, build_dataset, build_or_find
 from crystalforge.dataset.build_request import BuildRequest
+from crystalforge.dataset.card import DataCard, data_card
 from crystalforge.dataset.cif_child import ParserLimits
 from crystalforge.dataset.exclusion import Exclusion, ExclusionReason
 from crystalforge.dataset.filters import Filters, parse_elements
@@ -17,6 +18,7 @@ __all__ = [
     "VALIDATION_SHARE",
     "BuildOutcome",
     "BuildRequest",
+    "DataCard",
     "Dataset",
     "DatasetManifest",
     "Exclusion",
@@ -29,6 +31,7 @@ __all__ = [
     "TrainingTable",
     "build_dataset",
     "build_or_find",
+    "data_card",
     "find_dataset",
     "is_validation",
     "list_datasets",

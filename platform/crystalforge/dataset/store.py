@@ -11,8 +11,8 @@ import pyarrow as pa
 from crystalforge.dataset.manifest import DatasetManifest, read_manifest
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError
 from crystalforge.files import check_sha256, path_within
-from crystalforge.home import DATASET_RECORD, MATERIALS_FILE, Home
-from crystalforge.schemas import MATERIALS
+from crystalforge.home import DATASET_RECORD, EXCLUSIONS_FILE, MATERIALS_FILE, Home
+from crystalforge.schemas import EXCLUSIONS, MATERIALS
 from crystalforge.suggestions import did_you_mean
 from crystalforge.table_files import read_table
 
@@ -51,6 +51,15 @@ class Dataset:
             SchemaVersionError: it was written by a newer crystalforge.
         """
         return read_table(self.path / MATERIALS_FILE, self.checksum, MATERIALS, repair=REPAIR)
+
+    def exclusions(self) -> pa.Table:
+        """The inputs that were left out, in schema ``exclusions``, in the order of the source.
+
+        Raises:
+            DamagedFileError: the file is not the one of the manifest.
+        """
+        path = path_within(self.path, EXCLUSIONS_FILE, source=self.path)
+        return read_table(path, self.manifest.exclusions_checksum, EXCLUSIONS, repair=REPAIR)
 
 
 def list_datasets(home: Home) -> list[DatasetManifest]:

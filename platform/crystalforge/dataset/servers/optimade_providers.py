@@ -66,6 +66,7 @@ def _databases(provider: dict[str, Any], name: str) -> dict[str, str]:
         links = get_child_database_links(provider, obey_aggregate=False)
     except Exception as error:  # as above, and the client's own RuntimeError
         raise SourceError(
-            f"The databases of provider {name!r} cannot be read: {str(error)[:300]}. Give the URL of one instead."
+            f"The databases of provider {name!r} cannot be read: {str(error)[:300]}. Give the URL of one instead, "
+            f"as {EXAMPLES.rpartition(' ')[2]}"
         ) from error
     return {str(link.id): str(link.attributes.base_url) for link in links}
