@@ -14,7 +14,7 @@ from crystalforge.dataset.cif_parser import CrystalRecord, parse_crystals
 from crystalforge.dataset.cif_records import cif_files, count_csv_rows, records_of_csv, records_of_folder
 from crystalforge.dataset.crystal_columns import CrystalColumns, columns_of
 from crystalforge.dataset.exclusion import Exclusion
-from crystalforge.dataset.servers import Download, DownloadRecord, reader_of, records_of
+from crystalforge.dataset.servers import Download, DownloadRecord, is_server, reader_of, records_of
 from crystalforge.dataset.standard_parquet import read_standard_parquet
 from crystalforge.errors import SourceError
 from crystalforge.files import sha256_of_file
@@ -128,6 +128,11 @@ def open_source(given: str) -> Source:
     Raises:
         SourceError: it does not exist or is of no known kind.
     """
+    if is_server(given):
+        raise SourceError(
+            f"{given} is a server: expected crystals on this machine. Build a dataset of it by "
+            f"`platform dataset build {given}` first."
+        )
     if given == BUNDLED:
         return Source(SourceKind.BUNDLED, BUNDLED_PATH, given, CC_BY_4, BUNDLED_ATTRIBUTION)
     path = Path(given).expanduser()

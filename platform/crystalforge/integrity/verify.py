@@ -9,6 +9,7 @@ from crystalforge.catalog.shards import MANIFEST_NAME
 from crystalforge.home import DATASET_RECORD, GENERATION_RECORD, TRAINING_RECORD, Home
 from crystalforge.integrity.calculations import verify_queue
 from crystalforge.integrity.datasets import verify_dataset
+from crystalforge.integrity.downloads import verify_download
 from crystalforge.integrity.findings import Kind, Report
 from crystalforge.integrity.generations import verify_generation
 from crystalforge.integrity.screenings import verify_screening
@@ -16,6 +17,8 @@ from crystalforge.integrity.trainings import verify_training
 from crystalforge.screening.plan import SCREENING_RECORD
 
 DEFAULT_REMAKE = 1
+LOCK = ".lock"
+"""In the folder of every download that was begun."""
 LINKED = "Expected a folder, found a link, which no command follows. Put the folder itself in its place."
 
 
@@ -33,6 +36,7 @@ def verify_home(
     """
     report = Report(home.path)
     parts: list[tuple[Path, Callable[[], None]]] = [
+        *((folder, _later(verify_download, report, folder)) for folder in _folders(home.downloads, LOCK)),
         *((folder, _later(verify_dataset, report, folder)) for folder in _folders(home.datasets, DATASET_RECORD)),
         *((folder, _later(verify_training, report, folder)) for folder in _folders(home.trainings, TRAINING_RECORD)),
         *(

@@ -187,13 +187,18 @@ class Download:
         names = [part.name for part in fields(DownloadRecord)]
         known = read_record(path, names)
         record = DownloadRecord(**{name: known[name] for name in names})
-        try:
-            for page in self.pages:
-                self._check(page)
-        except DamagedFileError as error:
-            logger.warning("download=%s event=fetched_again reason=%s", self.folder.name, error)
+        for _, reason in self.damaged():
+            logger.warning("download=%s event=fetched_again reason=%s", self.folder.name, reason)
             return None
         return record if record.checksum == self.checksum() else None
+
+    def damaged(self) -> Iterator[tuple[Path, str]]:
+        """(file, what is wrong) of every page that is not what its line says."""
+        for page in self.pages:
+            try:
+                self._check(page)
+            except DamagedFileError as error:
+                yield self.folder / page.file, str(error)
 
     def describe(self) -> str:
         """What is there, as a sentence for messages."""
