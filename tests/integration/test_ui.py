@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -28,12 +29,12 @@ def test_the_ui_answers_and_ends_with_all_its_processes(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     program = [sys.executable, "-c", "from crystalforge.cli import main; main()"]
-    command = [*program, "ui", "--home", tmp_path, "--port", str(port)]
+    command = [*program, "ui", "--home", tmp_path, "--port", str(port), "--json"]
     with (tmp_path / "log").open("w") as log:
         ui = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         assert ui.stdout is not None
-        address = ui.stdout.readline().strip()
+        address = json.loads("".join(ui.stdout.readline() for _ in range(3)))["url"]
         assert address == f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning", (
             tmp_path / "log"
         ).read_text()
@@ -42,7 +43,7 @@ def test_the_ui_answers_and_ends_with_all_its_processes(tmp_path: Path) -> None:
         started = psutil.Process(ui.pid).children(recursive=True)
         assert started
         ui.send_signal(signal.SIGINT)
-        assert ui.wait(30) == 0
+        assert ui.wait(30) == 130
         assert psutil.wait_procs(started, timeout=10)[1] == []
         assert ui.stdout.read() == "", "MLflow's own words go to stderr"
     finally:

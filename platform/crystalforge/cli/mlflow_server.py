@@ -99,6 +99,7 @@ def _server(store: Path, host: str, port: int) -> Iterator[subprocess.Popen[byte
         yield server
     except KeyboardInterrupt:
         note("Stopping MLflow.")
+        raise
     finally:
         _stop(server)
         signal.signal(signal.SIGTERM, previous)
