@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +28,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# The settings of who runs the tests are not those of the tests.
-os.environ["XDG_CONFIG_HOME"] = str(REPOSITORY / "tests" / "data" / "no-settings")
+# The settings of who runs the tests are not those of the tests; other programs write into this folder too.
+SETTINGS = tempfile.TemporaryDirectory(prefix="crystalforge-settings-", ignore_cleanup_errors=True)
+atexit.register(SETTINGS.cleanup)
+os.environ["XDG_CONFIG_HOME"] = SETTINGS.name
 SHARED_VARIABLE = "CRYSTALFORGE_SHARED"
 
 
@@ -89,7 +93,7 @@ def drawn(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 @pytest.fixture(scope="session")
 def candidates(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, GenerationPlan]:
-    """A home with some 200 real candidates of groups 225 and 62, copies of known crystals. Tests only read it."""
+    """A home with some 200 real candidates of groups 62, 221 and 225, copies of known crystals. Tests only read it."""
     home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("candidates") / "home"))
     return home, add_candidates(home)
 
