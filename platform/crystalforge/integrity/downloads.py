@@ -17,8 +17,8 @@ def verify_download(report: Report, folder: Path) -> None:
             download = Download(snapshot)
             damaged = list(download.damaged())
             download.record()
-        except (CrystalforgeError, TypeError, KeyError) as error:
-            report.add(Kind.RECORD, snapshot, f"The records of the pages do not read: {error}")
+        except CrystalforgeError as error:
+            report.add(Kind.RECORD, snapshot, str(error))
             continue
         for path, message in damaged:
             report.add(Kind.DAMAGED if path.is_file() else Kind.MISSING, path, message)

@@ -117,7 +117,13 @@ class Download:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._pages = {line["url"]: Page(**line) for line in read_lines(folder / PAGES_RECORD)}
+        lines = read_lines(folder / PAGES_RECORD)
+        try:
+            self._pages = {line["url"]: Page(**line) for line in lines}
+        except (TypeError, KeyError) as error:
+            raise DamagedFileError(
+                f"{folder / PAGES_RECORD} is damaged: expected lines of pages ({error}). Remove {folder} to fetch anew."
+            ) from error
 
     @property
     def pages(self) -> list[Page]:
