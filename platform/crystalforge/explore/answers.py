@@ -20,9 +20,11 @@ from crystalforge.explore.questions import (
     Question,
     copied_sql,
     count_question,
+    export_command,
     facet_question,
     named_question,
     rows_question,
+    sql_command,
 )
 from crystalforge.symmetry import space_group
 from crystalforge.viewer import crystal_scene
@@ -97,7 +99,8 @@ def list_answer(catalog: LiveCatalog, filters: Filters, page: Page) -> dict[str,
         "offset": page.offset,
         "rows": rows,
         "sql": sql,
-        "command": f"platform sql {shlex.quote(sql)} --home {shlex.quote(str(catalog.home.path))}",
+        "command": sql_command(sql, catalog.home.path),
+        "export": export_command(filters, page, catalog.home.path),
         "seconds": round(time.perf_counter() - start, 4),
     }
 

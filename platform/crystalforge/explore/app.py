@@ -75,11 +75,13 @@ def create_app(catalog: LiveCatalog, host: str) -> Starlette:
         Route("/api/download", endpoint_of_download),
         *(Route(path, _file_endpoint(file)) for path, file in (page_files() | {"/api": api_page()}).items()),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(Protection, host=host)],
         exception_handlers={CrystalforgeError: _told, HTTPException: _not_there},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _file_endpoint(file: PageFile) -> Callable[[Request], Response]:

@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import io
-import shlex
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 from starlette.responses import Response
 
 from crystalforge.catalog.output import OutputFormat, render_text
-from crystalforge.crystals.structures import to_atoms
+from crystalforge.crystals.rows import batch_from_table
 from crystalforge.errors import UsageError
 from crystalforge.explore.filters import Filters
 from crystalforge.explore.live_catalog import LiveCatalog
 from crystalforge.explore.parameters import MAX_NAMED, Parameter, one_of, read_filters, read_page, read_values
-from crystalforge.explore.questions import Page, Question, copied_sql, count_question, rows_question
-from crystalforge.export import cif_text
+from crystalforge.explore.questions import Page, Question, count_question, export_command, rows_question
+from crystalforge.export import ChosenCrystals, CrystalQuery, symmetrised_crystals
+from crystalforge.export.choices import CellKind, FormatName
+from crystalforge.export.entries import Entry, ase_atoms, entries_of
+from crystalforge.export.formats import FORMATS as EXPORT_FORMATS
 
 MAX_CRYSTALS = 5_000
 """Of one file; more are the work of a command, which writes while it goes."""
-PROPERTIES = (
-    "crystal_id",
-    "source_id",
-    "origin",
-    "energy_above_hull",
-    "formation_energy_per_atom",
-    "energy_from",
-    "computed_energy_above_hull",
-    "computed_by",
-    "density",
-    "volume_per_atom",
-)
-"""Columns that a CIF and an extended XYZ carry."""
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 """Of every entry of an archive, so that the same crystals give the same bytes."""
 
@@ -47,6 +35,8 @@ class Format:
     suffix: str
     content_type: str
     write: Callable[[pa.Table], bytes]
+    of_many: Format | None = None
+    """What takes its place where there is more than one crystal."""
 
 
 def download(catalog: LiveCatalog, pairs: Sequence[tuple[str, str]]) -> Response:
@@ -59,17 +49,14 @@ def download(catalog: LiveCatalog, pairs: Sequence[tuple[str, str]]) -> Response
     names = [text for name, text in pairs if name == "id"]
     rows = _named(catalog, read_filters(pairs), names) if names else _fitting(catalog, pairs)
     kind = FORMATS[values["format"]] if "format" in values else FORMATS["cif"]
-    if kind is FORMATS["cif"] and rows.num_rows > 1:
-        kind = ARCHIVE
-    (first,) = rows.slice(0, 1).to_pylist()
-    stem = file_stem(first) if rows.num_rows == 1 else f"{rows.num_rows}-{first['source']}"
+    kind = kind.of_many or kind if rows.num_rows > 1 else kind
+    stem = (
+        next(_entries(rows)).name.partition("_")[2]
+        if rows.num_rows == 1
+        else f"{rows.num_rows}-{rows['source'][0].as_py()}"
+    )
     headers = {"content-disposition": f'attachment; filename="{stem}{kind.suffix}"'}
     return Response(kind.write(rows), media_type=kind.content_type, headers=headers)
-
-
-def file_stem(row: dict[str, Any]) -> str:
-    """Formula, space group and first digits of the crystal: characters that every file system takes."""
-    return f"{row['formula']}-{row['space_group_number']}-{row['crystal_id'][-12:]}"
 
 
 def _named(catalog: LiveCatalog, filters: Filters, names: list[str]) -> pa.Table:
@@ -92,46 +79,50 @@ def _fitting(catalog: LiveCatalog, pairs: Sequence[tuple[str, str]]) -> pa.Table
     if total > MAX_CRYSTALS:
         raise UsageError(
             f"{total:,} crystals fit: expected at most {MAX_CRYSTALS:,} in a download. Narrow the filters, or run: "
-            + _command(catalog, filters, page)
+            + export_command(filters, page, catalog.home.path)
         )
     everything = Page(page.sort, page.descending, MAX_CRYSTALS)
     return catalog.table(rows_question(filters, everything, ("*",)))
 
 
-def _command(catalog: LiveCatalog, filters: Filters, page: Page) -> str:
-    sql = copied_sql(filters, Page(page.sort, page.descending, MAX_CRYSTALS), ("*",)).rpartition("\nLIMIT")[0]
-    home = shlex.quote(str(catalog.home.path))
-    return f"platform sql {shlex.quote(sql)} --parquet crystals.parquet --home {home}"
+def _entries(rows: pa.Table) -> Iterator[Entry]:
+    crystals = list(symmetrised_crystals(batch_from_table(rows)))
+    return entries_of(ChosenCrystals(CrystalQuery("crystals"), rows, crystals, {}))
 
 
-def _cif(row: dict[str, Any]) -> str:
-    return cif_text(row, name=file_stem(row), properties={name: row[name] for name in PROPERTIES})
+def _texts(name: FormatName) -> Callable[[pa.Table], Iterator[tuple[str, str]]]:
+    """Writes one text for each crystal: its name with suffix, and the text."""
+    kind = EXPORT_FORMATS[name]
+
+    def texts(rows: pa.Table) -> Iterator[tuple[str, str]]:
+        for entry in _entries(rows):
+            yield entry.name + kind.suffix, kind.text_of(entry, CellKind.CONVENTIONAL) if kind.text_of else ""
+
+    return texts
 
 
-def _cif_file(rows: pa.Table) -> bytes:
-    return "\n".join(_cif(row) for row in rows.to_pylist()).encode()
+def _one_text(name: FormatName) -> Callable[[pa.Table], bytes]:
+    return lambda rows: "\n".join(text for _, text in _texts(name)(rows)).encode()
 
 
-def _cif_archive(rows: pa.Table) -> bytes:
-    """A ZIP of CIFs whose names sort as the rows do."""
-    digits = len(str(rows.num_rows))
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for place, row in enumerate(rows.to_pylist(), start=1):
-            archive.writestr(zipfile.ZipInfo(f"{place:0{digits}}-{file_stem(row)}.cif", FIRST_DATE), _cif(row))
-    return buffer.getvalue()
+def _archive(name: FormatName) -> Callable[[pa.Table], bytes]:
+    """A ZIP of a file for each crystal; names sort as the rows do."""
+
+    def write(rows: pa.Table) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file, text in _texts(name)(rows):
+                archive.writestr(zipfile.ZipInfo(file, FIRST_DATE), text)
+        return buffer.getvalue()
+
+    return write
 
 
 def _extxyz(rows: pa.Table) -> bytes:
-    from ase.io.extxyz import write_extxyz
+    from ase.io.extxyz import write_xyz
 
-    frames = []
-    for row in rows.to_pylist():
-        atoms = to_atoms(row)
-        atoms.info |= {name: row[name] for name in PROPERTIES if row[name] is not None}
-        frames.append(atoms)
     buffer = io.StringIO()
-    write_extxyz(buffer, frames)
+    write_xyz(buffer, [ase_atoms(entry, CellKind.CONVENTIONAL) for entry in _entries(rows)])
     return buffer.getvalue().encode()
 
 
@@ -143,11 +134,26 @@ def _json(rows: pa.Table) -> bytes:
     return render_text(rows, OutputFormat.JSON).encode()
 
 
+ZIP = "application/zip"
 FORMATS = {
-    "cif": Format(".cif", "chemical/x-cif", _cif_file),
+    "cif": Format(
+        ".cif",
+        "chemical/x-cif",
+        _one_text(FormatName.CIF),
+        Format("-cif.zip", ZIP, _archive(FormatName.CIF)),
+    ),
+    "poscar": Format(
+        ".POSCAR.vasp",
+        "text/plain; charset=utf-8",
+        _one_text(FormatName.POSCAR),
+        Format("-poscar.zip", ZIP, _archive(FormatName.POSCAR)),
+    ),
     "extxyz": Format(".extxyz", "chemical/x-xyz", _extxyz),
     "csv": Format(".csv", "text/csv; charset=utf-8", _csv),
     "json": Format(".json", "application/json", _json),
 }
-ARCHIVE = Format("-cif.zip", "application/zip", _cif_archive)
-DOWNLOAD = (Parameter("format", one_of(FORMATS), f"One of {', '.join(FORMATS)}; several CIFs come as a ZIP", "extxyz"),)
+DOWNLOAD = (
+    Parameter(
+        "format", one_of(FORMATS), f"One of {', '.join(FORMATS)}; several CIFs or POSCARs come as a ZIP", "extxyz"
+    ),
+)

@@ -20,6 +20,7 @@ LONGEST_TEXT = 4000
 MAX_PAGE = 500
 MAX_NAMED = 500
 """Crystals that a download may name one by one."""
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _SPLIT = re.compile(r"[\s,]+")
 
 
@@ -48,13 +49,9 @@ def _integer(least: int, most: int) -> Callable[[str], int]:
 
 
 def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
+    if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         raise UsageError(f"expected a number, got {text[:40]!r}.")
-    return value
+    return float(text)
 
 
 def _flag(text: str) -> bool:

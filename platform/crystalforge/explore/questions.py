@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from crystalforge.catalog.tables import sql_text
@@ -55,12 +57,16 @@ class Page:
     offset: int = 0
 
     @property
-    def sql(self) -> str:
-        """What stands after WHERE; crystals without the value come last either way."""
+    def order(self) -> str:
+        """What stands after ORDER BY; crystals without the value come last either way."""
         direction = " DESC" if self.descending else ""
-        order = ", ".join((f"{self.sort}{direction} NULLS LAST", *TIE_BREAK))
+        return ", ".join((f"{self.sort}{direction} NULLS LAST", *TIE_BREAK))
+
+    @property
+    def sql(self) -> str:
+        """What stands after WHERE."""
         offset = f" OFFSET {self.offset}" if self.offset else ""
-        return f"ORDER BY {order}\nLIMIT {self.limit}{offset}"
+        return f"ORDER BY {self.order}\nLIMIT {self.limit}{offset}"
 
 
 def rows_question(filters: Filters, page: Page, columns: tuple[str, ...] = LISTED) -> Question:
@@ -98,6 +104,21 @@ def copied_sql(filters: Filters, page: Page, columns: tuple[str, ...] = (*LISTED
     return _statement(", ".join(columns), conditions, filters.where, page.sql)
 
 
+def sql_command(sql: str, home: Path) -> str:
+    """The command that runs a statement."""
+    return f"platform sql {shlex.quote(sql)} --home {shlex.quote(str(home))}"
+
+
+def export_command(filters: Filters, page: Page, home: Path) -> str:
+    """The command that writes every crystal that fits into files."""
+    where = _fits([_with_values(condition) for condition in filters.conditions()], filters.where)
+    order = page.order
+    return (
+        f"platform export --table crystals --where {shlex.quote(where)} --order-by {shlex.quote(order)} "
+        f"--home {shlex.quote(str(home))}"
+    )
+
+
 def _question(filters: Filters, columns: str, tail: str = "") -> Question:
     conditions = filters.conditions()
     values = {name: value for condition in conditions for name, value in condition.values.items()}
@@ -105,10 +126,13 @@ def _question(filters: Filters, columns: str, tail: str = "") -> Question:
 
 
 def _statement(columns: str, conditions: list[str], where: str | None, tail: str) -> str:
-    """What the user typed stands on lines of its own, so that a comment in it ends there."""
+    return f"SELECT {columns}\nFROM crystals\nWHERE {_fits(conditions, where)}\n{tail}".rstrip()
+
+
+def _fits(conditions: list[str], where: str | None) -> str:
+    """All of the conditions; what the user typed stands on lines of its own, so that a comment in it ends there."""
     typed = [f"(\n{where}\n)"] if where else []
-    fits = "\n  AND ".join([*conditions, *typed])
-    return f"SELECT {columns}\nFROM crystals\nWHERE {fits}\n{tail}".rstrip()
+    return "\n  AND ".join([*conditions, *typed])
 
 
 def _with_values(condition: Condition) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Callable, Iterator
 
@@ -67,8 +68,7 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
-        raise UsageError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}. Give another with --port or --host."
-        ) from error
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        raise UsageError(f"Cannot listen on {host} port {port}: {why}. Give another with --port or --host.") from error
     with listener:
         yield listener

@@ -1,7 +1,8 @@
 /* The SQL of the view, and texts into the clipboard. */
 import { byId, toast } from "./dom.js";
 
-let answer = { sql: "", command: "" };
+const SAID = { sql: "SQL copied.", command: "Command copied.", export: "Command copied: it writes every crystal that fits into files." };
+let answer = { sql: "", command: "", export: "" };
 
 export const setCopied = (listed) => (answer = listed);
 
@@ -24,7 +25,7 @@ export function makeDialog() {
   });
   dialog.addEventListener("click", (event) => {
     const { copy: what, close } = event.target.dataset;
-    if (what) copy(answer[what], what === "sql" ? "SQL copied." : "Command copied.");
+    if (what) copy(answer[what], SAID[what]);
     if (what || close !== undefined || event.target === dialog) dialog.close();
   });
 }

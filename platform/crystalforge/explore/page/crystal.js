@@ -66,7 +66,7 @@ function actions({ row, python }, name) {
   };
   return el(
     "div", { class: "crystal-actions" },
-    link("cif", "CIF"), link("extxyz", "extxyz"), link("json", "JSON"),
+    link("cif", "CIF"), link("poscar", "POSCAR"), link("extxyz", "extxyz"),
     el("button", { type: "button", onclick: () => copy(row.source_id, "Name copied.") }, "Copy name"),
     el("button", { type: "button", onclick: () => copy(python, "Python copied: it makes a pymatgen Structure.") }, "Copy Python"),
   );

@@ -4,7 +4,7 @@ import { count } from "./format.js";
 import { FILTERS, parameters } from "./state.js";
 import { ticked } from "./table.js";
 
-const FORMATS = { cif: "CIF (a ZIP)", extxyz: "extended XYZ", csv: "CSV", json: "JSON" };
+const FORMATS = { cif: "CIF", poscar: "POSCAR", extxyz: "extended XYZ", csv: "CSV", json: "JSON" };
 let total = 0;
 
 export function makeDownloads() {

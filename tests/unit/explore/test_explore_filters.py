@@ -1,0 +1,125 @@
+"""Filters as SQL: the text that is copied gives the rows of the one that is run, whatever was typed."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from crystalforge.catalog.query import open_catalog
+from crystalforge.catalog.tables import TABLES
+from crystalforge.errors import QueryError, UsageError
+from crystalforge.explore.filters import EVERYTHING, Filters, Source
+from crystalforge.explore.live_catalog import LiveCatalog
+from crystalforge.explore.pages import page_files
+from crystalforge.explore.parameters import FILTERS, LONGEST_TEXT, NAME, PAGE, read_filters, read_page, refuse_unknown
+from crystalforge.explore.questions import LISTED, Page, copied_sql, rows_question, sql_literal
+from crystalforge.home import Home
+
+EACH = [
+    Filters(source=Source.MATERIALS),
+    Filters(elements=("Li", "Si")),
+    Filters(elements=("Li", "Al", "Si"), only=True),
+    Filters(without=("Pb",)),
+    Filters(formula="SiAlLi"),
+    Filters(formula="ABX"),
+    Filters(space_groups=(225, 1)),
+    Filters(max_energy_above_hull=-1e-300),
+    Filters(screened=True),
+    Filters(covered=True),
+    Filters(computed=True),
+    Filters(new=True),
+    Filters(min_atoms=3, max_atoms=3),
+    Filters(origin="o'lder -- \\ \" $source"),
+    Filters(where="density > 1 OR formula = 'a''b' -- $not_a_parameter"),
+]
+
+
+def test_every_filter_has_a_parameter_and_is_tried_here() -> None:
+    names = {field.name for field in fields(Filters)}
+    assert {parameter.name for parameter in FILTERS} == names
+    assert {name for one in EACH for name in names if getattr(one, name) != getattr(EVERYTHING, name)} == names
+    assert {parameter.name for parameter in PAGE} == {field.name for field in fields(Page)}
+    assert set(LISTED) <= set(TABLES["crystals"].schema.names)
+
+
+def test_the_copied_text_gives_the_rows_of_the_bound_one(catalog_home: Home) -> None:
+    with open_catalog(catalog_home, kept=["crystals"]) as catalog:
+        counts = []
+        for filters in EACH:
+            question = rows_question(filters, Page())
+            bound = catalog.query(question.sql, question.values)
+            assert catalog.query(copied_sql(filters, Page(), LISTED)) == bound, filters
+            counts.append(bound.num_rows)
+    assert sum(count > 0 for count in counts) >= 8, counts
+
+
+def test_the_parameters_read_back_what_the_filters_are() -> None:
+    pairs = [
+        ("elements", "Li, O,Li"),
+        ("only", "1"),
+        ("space_groups", "225 62"),
+        ("max_atoms", "9"),
+        ("where", " a < 5 "),
+    ]
+    expected = Filters(elements=("Li", "O"), only=True, space_groups=(225, 62), max_atoms=9, where="a < 5")
+    assert read_filters([*pairs, ("formula", ""), ("sort", "density")]) == expected
+    assert read_page([("sort", "density"), ("descending", "1"), ("offset", "50")]) == Page("density", True, 50, 50)
+
+
+@pytest.mark.parametrize("parameter", [*FILTERS, *PAGE, *NAME], ids=lambda one: one.name)
+def test_each_example_is_right_and_nonsense_is_refused_or_taken_as_a_text(parameter: object) -> None:
+    assert parameter.read(parameter.example) is not None  # type: ignore[attr-defined]
+    for nonsense in ("'; DROP TABLE samples; --", "\u0663", "1e400"):
+        try:
+            value = parameter.read(nonsense)  # type: ignore[attr-defined]
+        except UsageError as error:
+            assert "expected" in str(error) or "no element" in str(error)
+        else:
+            assert value == nonsense
+
+
+def test_a_text_is_never_more_than_a_text() -> None:
+    assert sql_literal("it's") == "'it''s'"
+    assert sql_literal(["a'b", "c"]) == "['a''b', 'c']"
+    assert sql_literal(0.1) == "0.1"
+    with pytest.raises(UsageError, match="at most 4000 characters"):
+        refuse_unknown([("where", "x" * (LONGEST_TEXT + 1))], FILTERS)
+
+
+def test_a_filter_that_is_taken_back_asks_for_all() -> None:
+    for filters in EACH:
+        for field in fields(Filters):
+            assert getattr(filters.without_filter(field.name), field.name) == getattr(EVERYTHING, field.name)
+    assert replace(EACH[1], elements=()) == EVERYTHING
+
+
+def test_a_query_that_dies_leaves_the_snapshot_alive(catalog_home: Home) -> None:
+    catalog = LiveCatalog(catalog_home, memory_limit="200MB")
+    try:
+        everything = rows_question(EVERYTHING, Page(limit=500))
+        before = catalog.ask(everything)
+        with pytest.raises(QueryError):
+            catalog.query("SELECT list_sum(range(1000000000))")
+        assert catalog.ask(everything) == before
+    finally:
+        catalog.close()
+
+
+def test_the_page_is_whole_and_refers_to_nothing_else() -> None:
+    """Every file that a file names is there, none is asked of a network, and no script stands in the page itself."""
+    files = page_files()
+    assert {"/", "/page/main.js", "/page/viewer.js", "/page/viewer.css", "/page/theme.css"} <= files.keys()
+    ours = {name: file.content.decode() for name, file in files.items() if "viewer" not in name and ".svg" not in name}
+    for name, text in ours.items():
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", ""), name
+        assert "https://" not in text, name
+        assert "innerHTML" not in text, name
+    html = ours["/"]
+    named = {part.partition('"')[0] for sign in ('href="', 'src="') for part in html.split(sign)[1:]}
+    assert {name for name in named if name.startswith("/page/")} <= files.keys()
+    assert all(name.startswith(("/page/", "/api", "#")) for name in named)
+    assert "<script>" not in html and "onclick=" not in html and "style=" not in html
+    imported = {part.partition('"')[0] for text in ours.values() for part in text.split('from "./')[1:]}
+    assert {Path(f"/page/{name}").as_posix() for name in imported} <= files.keys()
