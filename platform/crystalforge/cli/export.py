@@ -10,7 +10,6 @@ import typer
 from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import HomeOption, JsonOption
 from crystalforge.export.choices import CellKind, FormatName
-from crystalforge.home import Home
 from crystalforge.validation.states import Structure
 
 CHOICE = "Which crystals"
@@ -87,9 +86,9 @@ def export(
 ) -> None:
     """Write the crystals that an SQL condition chooses as files for other programs.
 
-    CIFs are symmetrised: operations, Wyckoff letters, one site of each orbit. Names begin with the rank. A manifest
-    says what was asked and what everything was made from, and holds each file's checksum. The folder or file appears
-    whole or not at all.
+    CIFs are symmetrised: with operations, Wyckoff letters, one site of each orbit. Names begin with the rank.
+
+    A manifest holds the question, the sources and each file's checksum. An export appears whole or not at all.
 
     [dim]Examples:[/dim]
 
@@ -104,19 +103,22 @@ def export(
       platform export --format optimade-jsonl --out candidates.jsonl
     """
     from crystalforge.cli.progress import progress
-    from crystalforge.export import CrystalQuery, export_crystals
+    from crystalforge.steps.exports import export_crystals
 
-    query = CrystalQuery(table, where, order_by, limit, structure)
     with progress("crystals", 0) as update:
         done = export_crystals(
-            Home.locate(home),
-            query,
             file_format,
-            out,
+            out=out,
+            where=where,
+            order_by=order_by,
+            limit=limit,
+            table=table,
+            structure=structure,
             cell=cell,
             overwrite=overwrite,
+            timeout=timeout,
             memory_limit=memory_limit,
-            time_limit_s=timeout,
+            home=home,
             progress=lambda written, total: update(written, total=total),
         )
     if as_json:

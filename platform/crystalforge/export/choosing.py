@@ -18,6 +18,7 @@ from crystalforge.crystals.rows import batch_from_table
 from crystalforge.errors import UsageError
 from crystalforge.export.relaxed import RELAXED_COLUMNS, relaxed_crystals
 from crystalforge.export.symmetrised import SymmetrisedCrystal, symmetrised_crystals
+from crystalforge.suggestions import did_you_mean
 from crystalforge.validation.choosing import CANDIDATES_SQL, MAX_LIMIT, RELAXED_SQL, SCREENED_AS
 from crystalforge.validation.states import Structure
 
@@ -102,7 +103,8 @@ class CrystalQuery:
             UsageError: no such table, a limit below 1, or generated cells asked of relaxed crystals.
         """
         if self.table not in TABLES:
-            raise UsageError(f"--table {self.table!r}: expected one of {', '.join(TABLES)}.")
+            meant = did_you_mean(self.table, TABLES)
+            raise UsageError(f"--table {self.table!r}: expected one of {', '.join(TABLES)}.{meant}")
         if self.limit is not None and not 1 <= self.limit <= MAX_ROWS:
             raise UsageError(f"--limit {self.limit}: expected 1 to {MAX_ROWS:,}.")
         if self.structure is Structure.REFERENCE:

@@ -56,6 +56,8 @@ PROPERTIES = (
 """Columns that go with a crystal into every format, where its row has a value."""
 SPACE_GROUP_ASKED_FOR = "space_group_asked_for"
 """Of a relaxed crystal: that of the crystal before. The relaxed one's own may be another."""
+OF_THE_CELL_BEFORE = frozenset({"min_contact_ratio"})
+"""Properties that a relaxed crystal does not have from the row of the one that was relaxed."""
 LONGEST_NAME = 150
 """Characters of a file name without its suffix; file systems allow 255 bytes."""
 
@@ -99,6 +101,7 @@ def entries_of(chosen: ChosenCrystals) -> Iterator[Entry]:
     digits = len(str(len(chosen)))
     columns = {name: chosen.rows[name].to_pylist() for name in PROPERTIES if name in chosen.rows.column_names}
     if chosen.query.is_relaxed and "space_group_number" in chosen.rows.column_names:
+        columns = {name: values for name, values in columns.items() if name not in OF_THE_CELL_BEFORE}
         columns[SPACE_GROUP_ASKED_FOR] = chosen.rows["space_group_number"].to_pylist()
     for place, (identifier, crystal) in enumerate(zip(chosen.identifiers, chosen.crystals, strict=True)):
         told = {name: values[place] for name, values in columns.items() if _is_told(values[place])}

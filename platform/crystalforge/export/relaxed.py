@@ -15,7 +15,15 @@ from crystalforge.crystals.symmetry_search import DEFAULT_SYMPREC
 from crystalforge.export.symmetrised import SymmetrisedCrystal
 from crystalforge.symmetry import expand_orbits, hall_number_of, wyckoff_letters
 
-RELAXED_COLUMNS = ("relaxation_id", "potential", "potential_version", "lattice", "species", "frac_coords")
+RELAXED_COLUMNS = (
+    "relaxation_id",
+    "screening_id",
+    "potential",
+    "potential_version",
+    "lattice",
+    "species",
+    "frac_coords",
+)
 """What a relaxed crystal's row has besides."""
 TOLERANCE = 1e-4
 """Fractional; round-off of a standardised cell. Sites of two orbits are further apart."""

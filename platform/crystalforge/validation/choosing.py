@@ -40,7 +40,7 @@ MAX_LIMIT = 1_000_000
 
 
 RELAXED_SQL = """
-SELECT source_id, relaxation_id, potential, potential_version, lattice, species, frac_coords
+SELECT source_id, relaxation_id, screening_id, potential, potential_version, lattice, species, frac_coords
 FROM relaxations LEFT JOIN (
   SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull FROM stabilities GROUP BY relaxation_id
 ) USING (relaxation_id)

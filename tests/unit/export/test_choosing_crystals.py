@@ -22,8 +22,9 @@ from crystalforge.crystals.elements import symbols
 from crystalforge.crystals.primitive import primitive_cells
 from crystalforge.crystals.symmetry_search import find_space_groups
 from crystalforge.errors import DamagedFileError, QueryError, UsageError
-from crystalforge.export import CrystalQuery, cif_text, read_crystals, symmetrised_crystals
+from crystalforge.export import CellKind, CrystalQuery, cif_text, read_crystals, symmetrised_crystals
 from crystalforge.export.choosing import TABLES
+from crystalforge.export.entries import cell_atoms, entries_of
 from crystalforge.export.relaxed import symmetrise
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
@@ -72,9 +73,6 @@ def _add_discoveries(home: Home, screening_id: str, relaxed: list[dict[str, Any]
 
 def _relaxation(row: dict[str, Any], crystal: Any, status: str = "converged", energy: float = 0.0) -> dict[str, Any]:
     """The primitive cell made larger, turned in space, with its origin moved: as a screening may leave it."""
-    from crystalforge.export.choices import CellKind
-    from crystalforge.export.entries import cell_atoms
-
     cell = cell_atoms(crystal, CellKind.PRIMITIVE)
     turn = np.array([[0.0, -1, 0], [0, 0, 1], [-1, 0, 0]])
     return {
@@ -144,6 +142,9 @@ def test_relaxed_cells_come_back_in_the_setting_of_their_group(catalog: Catalog)
         assert crystal.lattice_parameters[3:].tolist() == [90.0, 90.0, 90.0]
         assert sorted(crystal.species) == sorted(before[name].species)
         assert row["relaxation_id"].startswith("first-") and row["potential"] == "chgnet"
+    told = next(entries_of(relaxed)).properties
+    assert (told["screening_id"], told["space_group_asked_for"]) == ("first", 225)
+    assert "min_contact_ratio" not in told and "min_contact_ratio" in next(entries_of(drawn)).properties
 
 
 def test_relaxations_stabilities_and_discoveries_say_why_a_row_is_left_out(catalog: Catalog) -> None:
@@ -166,6 +167,7 @@ def test_rejected_samples_without_places_are_counted(catalog: Catalog) -> None:
     ("query", "error", "text"),
     [
         (CrystalQuery("nothing"), UsageError, "expected one of candidates, samples, materials"),
+        (CrystalQuery("material"), UsageError, "Did you mean 'materials'"),
         (CrystalQuery(limit=0), UsageError, "expected 1 to"),
         (CrystalQuery("relaxations", structure=Structure.GENERATED), UsageError, "its crystals are relaxed ones"),
         (CrystalQuery(structure=Structure.REFERENCE), UsageError, "expected generated or relaxed"),
