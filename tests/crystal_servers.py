@@ -83,6 +83,24 @@ def optimade_server(folder: Path, rows: Sequence[dict[str, Any]]) -> Iterator[Cr
     lines = [{"x-optimade": {"meta": {"api_version": "1.2.0"}}}, *entries]
     data = folder / "crystals.jsonl"
     data.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    fields = [{"name": name, "type": kind, "description": name} for name, kind in PROVIDER_FIELDS]
+    with optimade_server_of(folder, data, len(entries), "alexandria", fields) as server:
+        yield server
+
+
+@contextmanager
+def optimade_server_of(
+    folder: Path, data: Path, n_crystals: int, prefix: str, provider_fields: list[dict[str, str]]
+) -> Iterator[CrystalServer]:
+    """An OPTIMADE server with the crystals of a file of JSON lines.
+
+    Args:
+        folder: for its own files.
+        data: the file.
+        n_crystals: that it holds.
+        prefix: of the provider.
+        provider_fields: name, type and description of its own properties.
+    """
     config = {
         "database_backend": "mongomock",
         "insert_test_data": False,
@@ -91,14 +109,12 @@ def optimade_server(folder: Path, rows: Sequence[dict[str, Any]]) -> Iterator[Cr
         "page_limit_max": 40,
         "log_level": "critical",
         "log_dir": str(folder),
-        "provider": {"prefix": "alexandria", "name": "A server of the tests", "description": "In memory"},
-        "provider_fields": {
-            "structures": [{"name": name, "type": kind, "description": name} for name, kind in PROVIDER_FIELDS]
-        },
+        "provider": {"prefix": prefix, "name": "A server of the tests", "description": "In memory"},
+        "provider_fields": {"structures": provider_fields},
     }
     path = folder / "optimade.json"
     path.write_text(json.dumps(config), encoding="utf-8")
-    with running("optimade_server.py", str(path), n_crystals=len(entries)) as server:
+    with running("optimade_server.py", str(path), n_crystals=n_crystals) as server:
         yield server
 
 
