@@ -105,21 +105,25 @@ def build(
 
       platform dataset build materials-project --max-energy-above-hull 0.1
     """
-    from crystalforge.dataset import BuildRequest, FetchOptions, Filters, Patience, build_or_find, parse_elements
+    from crystalforge.dataset import build_or_find
     from crystalforge.home import Home
-    from crystalforge.symmetry import SPACE_GROUPS
+    from crystalforge.steps.datasets import request_of
 
     place = Home.locate(home)
-    patience = Patience()
-    patience = Patience(timeout=timeout or patience.timeout, attempts=attempts or patience.attempts)
-    request = BuildRequest(
+    request = request_of(
         source,
-        name,
-        parse_space_groups(space_groups) or SPACE_GROUPS,
-        Filters(parse_elements(elements), parse_elements(exclude_elements), max_energy_above_hull),
-        licence,
-        attribution,
-        FetchOptions(own_filter, limit, refresh, patience),
+        name=name,
+        space_groups=parse_space_groups(space_groups),
+        elements=elements,
+        exclude_elements=exclude_elements,
+        max_energy_above_hull=max_energy_above_hull,
+        licence=licence,
+        attribution=attribution,
+        own_filter=own_filter,
+        limit=limit,
+        refresh=refresh,
+        timeout=timeout,
+        attempts=attempts,
     )
     with progress(f"reading {source}", total=0) as update:
         outcome = build_or_find(
