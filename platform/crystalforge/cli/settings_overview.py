@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from enum import Enum
 from typing import Any
 
@@ -29,6 +30,9 @@ OTHER_VARIABLES = (
     "CRYSTALFORGE_VASP_COMMAND",
 )
 """Variables of the engines of validation (docs/engines.md) and of the tests."""
+
+PASSWORD = re.compile(r"(://[^/@\s]*:)[^/@\s]*(@)")
+"""In an address, as that of an MLflow server."""
 
 
 def settings_rows(context: typer.Context, wanted: Words, *, everything: bool) -> list[dict[str, Any]]:
@@ -99,7 +103,8 @@ def _of_command(words: Words, command: Any, chosen: Chosen) -> dict[str, Setting
 def _row(command: str, key: str, setting: Setting) -> dict[str, Any]:
     value = setting.value.value if isinstance(setting.value, Enum) else setting.value
     plain = value if isinstance(value, (bool, int, float, str, list, type(None))) else str(value)
-    return {"command": command, "key": key, "value": plain, "origin": setting.origin}
+    shown = PASSWORD.sub(r"\1…\2", plain) if isinstance(plain, str) else plain
+    return {"command": command, "key": key, "value": shown, "origin": setting.origin}
 
 
 def _environment(variable: str) -> str:

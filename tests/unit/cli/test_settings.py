@@ -205,3 +205,8 @@ def test_every_variable_is_of_one_option_only() -> None:
         if key != "home"
     ]
     assert len(names) == len(set(names)) > 100
+
+
+def test_a_password_within_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://user:secret@host:5000/path")
+    assert shown()["", "mlflow_tracking_uri"]["value"] == "https://user:…@host:5000/path"
