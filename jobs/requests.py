@@ -36,15 +36,30 @@ def capacities(
             if by_name:
                 raise
             reasons[number] = str(error)
+    merged = _merged(reasons)
     if not found:
-        listed = "\n".join(f"  {number}: {reason}" for number, reason in reasons.items())
+        listed = "\n".join(f"  {numbers}: {reason}" for numbers, reason in merged.items())
         raise CompositionError(
             f"No space group of training {models.training_id} can give what was asked for ({request.describe()}):\n"
-            f"{listed}"
+            f"{listed}\nName one by --space-groups to see what is possible in it."
         )
-    for number, reason in reasons.items():
-        say(f"Space group {number} is left out: {reason}")
+    for numbers, reason in merged.items():
+        several = "," in numbers
+        say(f"Space group{'s' if several else ''} {numbers} {'are' if several else 'is'} left out: {reason}")
     return found
+
+
+def _merged(reasons: Mapping[int, str]) -> dict[str, str]:
+    """Space groups of one reason together, with its first sentence; one alone keeps all that is said of it."""
+    numbers: dict[str, list[int]] = {}
+    for number, reason in reasons.items():
+        first = f"{reason.partition('. ')[0].rstrip('.')}."
+        general = first.replace(f"space group {number}", "the space group").replace(f"Space group {number}", "It")
+        numbers.setdefault(general, []).append(number)
+    return {
+        ", ".join(map(str, alike)): reasons[alike[0]] if len(alike) == 1 else general
+        for general, alike in numbers.items()
+    }
 
 
 def refuse_too_many(counts: Mapping[int, int], found: Mapping[int, Capacity]) -> None:

@@ -61,6 +61,18 @@ class Constraints:
         """Symbols that must be in, each once, without wildcards."""
         return tuple(dict.fromkeys(symbol for symbol in self.elements_in if symbol != WILDCARD))
 
+    def describe(self) -> str:
+        """In words; empty without conditions."""
+        parts = [
+            f"with {', '.join(self.required)}" if self.required else "",
+            f"without {', '.join(self.elements_out)}" if self.elements_out else "",
+            f"formula {self.formula}" if self.formula else "",
+            f"at most {self.max_atoms} atoms in the primitive cell" if self.max_atoms else "",
+            (self.channel or "").replace("_", "-"),
+            "compositions unlike those of training" if self.novel else "",
+        ]
+        return "; ".join(part for part in parts if part)
+
     def check(self) -> None:
         """Refuse what no space group could meet.
 
@@ -70,7 +82,13 @@ class Constraints:
         for symbol in (*self.required, *self.elements_out):
             if symbol not in SYMBOLS[1:]:
                 raise CompositionError(f"Unknown element '{symbol}': expected symbols such as 'Fe', or * for any.")
-        if len(self.elements_in) > 3 or len(self.required) > 3:
+        twice = sorted({symbol for symbol in self.required if self.elements_in.count(symbol) > 1})
+        if twice:
+            raise CompositionError(
+                f"{', '.join(twice)} stands twice in the elements, but a crystal has three different ones: name each "
+                "once, and * for any other."
+            )
+        if len(self.elements_in) > 3:
             raise CompositionError(
                 f"Crystals have three elements, but {len(self.elements_in)} were asked for "
                 f"({', '.join(self.elements_in)}): name at most three, as 'Li,*,O'."

@@ -71,14 +71,8 @@ class Request:
 
     def describe(self) -> str:
         """In words, for a summary; empty if nothing is asked for."""
-        constraints = self.constraints
         parts = [
-            f"with {', '.join(constraints.required)}" if constraints.required else "",
-            f"without {', '.join(constraints.elements_out)}" if constraints.elements_out else "",
-            f"formula {constraints.formula}" if constraints.formula else "",
-            f"at most {constraints.max_atoms} atoms in the primitive cell" if constraints.max_atoms else "",
-            (constraints.channel or "").replace("_", "-"),
-            "compositions unlike those of training" if constraints.novel else "",
+            self.constraints.describe(),
             f"compositions by {self.compositions}" if self.compositions else "",
             f"temperature {self.temperature:g}" if self.temperature else "",
             "no composition twice" if self.distinct else "",

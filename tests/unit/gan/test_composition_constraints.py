@@ -86,6 +86,7 @@ def test_a_constraint_is_the_condition_of_the_distribution(sampler: CompositionS
     [
         ({"elements": "Qq"}, "Unknown element 'Qq'"),
         ({"elements": "Li,Na,K,O"}, "three elements, but 4 were asked for"),
+        ({"elements": "Fe,Fe,O"}, "Fe stands twice"),
         ({"elements": "Li,O", "without": "O"}, "O must be both in and out"),
         ({"channel": "magic"}, "expected one of charge_balanced, intermetallic"),
         ({"formula": "LiO"}, "no formula of three elements"),
@@ -93,12 +94,12 @@ def test_a_constraint_is_the_condition_of_the_distribution(sampler: CompositionS
         ({"formula": "AFeO3x"}, "no formula of three elements"),
         ({"formula": "AFeO3"}, "mixes elements and unknown symbols"),
         ({"max_atoms": 2}, "cannot hold three elements"),
-        ({"elements": "He"}, r"No training crystal of space group 221 contains He.*Possible: H .*Ba"),
+        ({"elements": "He"}, r"No training crystal of space group 221 contains He.*Possible: "),
         ({"formula": "A2B3X7"}, r"formula A2B3X7\. Possible formulas: AB3X3, ABX3"),
         ({"formula": "SrTiO3", "elements": "Ba"}, "does not contain Ba"),
         ({"formula": "SrTiO3", "without": "O"}, "contains O, which must be out"),
         ({"max_atoms": 4}, "smallest primitive cell has 5 atoms"),
-        ({"elements": "O,F", "channel": "intermetallic"}, "no composition that meets all of: elements_in"),
+        ({"elements": "O,F", "channel": "intermetallic"}, "no composition that meets all of: with O, F; intermetallic"),
     ],
 )
 def test_what_cannot_be_met_is_refused(sampler: CompositionSampler, words: dict[str, object], message: str) -> None:

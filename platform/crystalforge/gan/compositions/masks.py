@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from crystalforge.crystals.elements import atomic_number, symbols
+from crystalforge.crystals.elements import SYMBOLS, atomic_number, symbols
 from crystalforge.crystals.oxidation import can_be_neutral, is_metal
 from crystalforge.errors import CompositionError
 from crystalforge.gan.compositions.space import N_SLOTS, CompositionSpace
@@ -48,11 +48,9 @@ class ConstraintMask:
 
     def refuse_empty(self) -> CompositionError:
         """The error of constraints that can be met one by one but not together."""
-        named = {name: value for name, value in vars(self._constraints).items() if value not in ((), None, False)}
-        wanted = ", ".join(f"{name} = {value}" for name, value in named.items())
         return CompositionError(
-            f"Space group {self._space.space_group_number} has no composition that meets all of: {wanted}. Its "
-            f"formulas are {', '.join(self._formulas(self._fitting_templates))}, its elements {self._known_elements}. "
+            f"Space group {self._space.space_group_number} has no composition that meets all of: "
+            f"{self._constraints.describe()}. Its formulas are {', '.join(self._formulas(self._fitting_templates))}. "
             "Loosen one of the conditions, or leave this space group out."
         )
 
@@ -78,7 +76,13 @@ class ConstraintMask:
 
     @property
     def _known_elements(self) -> str:
-        return " ".join(symbols(self._space.elements).tolist())
+        """Those that a training crystal has; where they are most, told by those that none has."""
+        known = set(symbols(self._space.elements).tolist())
+        last = int(self._space.elements.max())
+        absent = [symbol for symbol in SYMBOLS[1 : last + 1] if symbol not in known]
+        if len(absent) >= len(known):
+            return " ".join(symbols(self._space.elements).tolist())
+        return f"all up to {SYMBOLS[last]}" + (f" but {' '.join(absent)}" if absent else "")
 
     def _formulas(self, templates: NDArray[np.bool_]) -> list[str]:
         return sorted({anonymous_formula(tuple(row)) for row in self._counts[templates].tolist()})
