@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from crystalforge.errors import UsageError
 from crystalforge.gan.constraints import Constraints
@@ -24,6 +26,8 @@ from crystalforge.jobs.shard_worker import SHARD_TIMEOUT_S
 from crystalforge.jobs.trained_models import find_models
 from crystalforge.steps.homes import as_home
 
+WITH_RESUME = ("resume", "shard_timeout", "home", "progress")
+"""Arguments that are no part of a plan."""
 logger = logging.getLogger(__name__)
 
 
@@ -73,7 +77,7 @@ def generate(
         compositions: kind of the composition sampler; the recipe's by default.
         distinct: no composition of a Wyckoff template twice.
         new_templates: only Wyckoff templates that no training crystal has.
-        resume: continue this generation with the plan it has; the choices above are then left aside.
+        resume: continue this generation with the plan it has, without any of the choices above.
         shard_timeout: seconds after which a worker that still draws one shard is ended; 600 by default.
         home: folder of datasets, trainings and generations; by default as the commands find it.
         progress: called with (samples done, samples in all, accepted so far).
@@ -91,8 +95,10 @@ def generate(
         >>> generation = crystalforge.generate(10_000, elements="Li,*,O", charge_balanced=True)
         >>> crystalforge.sql("SELECT * FROM candidates", generations=[generation.generation_id])
     """
+    given = dict(locals())
     place = as_home(home)
     if resume:
+        _refuse_choices(given)
         plan = load_plan(place, resume)
     else:
         plan = plan_generate(
@@ -119,6 +125,14 @@ def generate(
             home=place,
         )
     return run(place, plan, shard_timeout_s=shard_timeout or SHARD_TIMEOUT_S, progress=progress)
+
+
+def _refuse_choices(given: dict[str, Any]) -> None:
+    """A generation that is continued has its plan; to take another choice without a word would be wrong."""
+    defaults = {name: each.default for name, each in inspect.signature(generate).parameters.items()}
+    chosen = [name for name, value in given.items() if name not in WITH_RESUME and value != defaults[name]]
+    if chosen:
+        raise UsageError(f"resume= continues a generation with the plan it has: leave out {', '.join(chosen)}.")
 
 
 def plan_generate(

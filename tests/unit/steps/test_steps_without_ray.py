@@ -56,6 +56,14 @@ def test_what_is_refused_is_an_error_of_ours(candidates: tuple[Home, GenerationP
         crystalforge.generate(10, charge_balanced=True, intermetallic=True, home=candidates[0])
     with pytest.raises(UsageError, match="balance"):
         crystalforge.generate(10, balance="fair", home=candidates[0])
+    with pytest.raises(UsageError, match="leave out count, seed"):
+        crystalforge.generate(10, seed=3, resume=candidates[1].generation_id, home=candidates[0])
+
+
+def test_a_whole_generation_is_found_again(candidates: tuple[Home, GenerationPlan]) -> None:
+    home, plan = candidates
+    found = crystalforge.generate(resume=plan.generation_id, home=home)
+    assert (found.rows, found.shards_written) == (plan.count, 0)
 
 
 def test_candidates_are_relaxed_and_put_on_a_hull(tmp_path: Path) -> None:
