@@ -40,11 +40,16 @@ def _show_origin(card: DataCard) -> None:
     add_row(table, "licence", manifest.licence)
     add_row(table, "attribution", manifest.attribution)
     if manifest.filters:
-        add_row(table, "asked for", ", ".join(f"{name} {value}" for name, value in manifest.filters.items()))
+        asked = (f"{name.replace('_', ' ')} {_plain(value)}" for name, value in manifest.filters.items())
+        add_row(table, "asked for", "; ".join(asked))
     curation = f"three inequivalent sites, symprec {manifest.symprec} Å, sites merged at {manifest.merge_cutoff} Å"
     add_row(table, "curation", curation)
     add_row(table, "built (UTC)", manifest.created_at[:19])
     show_table(table)
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _server_rows(origin: dict[str, Any]) -> list[tuple[str, str]]:

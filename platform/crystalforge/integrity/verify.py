@@ -17,7 +17,7 @@ from crystalforge.integrity.trainings import verify_training
 from crystalforge.screening.plan import SCREENING_RECORD
 
 DEFAULT_REMAKE = 1
-LOCK = ".lock"
+FIRST_SNAPSHOT = "snapshot-1"
 """In the folder of every download that was begun."""
 LINKED = "Expected a folder, found a link, which no command follows. Put the folder itself in its place."
 
@@ -36,7 +36,7 @@ def verify_home(
     """
     report = Report(home.path)
     parts: list[tuple[Path, Callable[[], None]]] = [
-        *((folder, _later(verify_download, report, folder)) for folder in _folders(home.downloads, LOCK)),
+        *((folder, _later(verify_download, report, folder)) for folder in _folders(home.downloads, FIRST_SNAPSHOT)),
         *((folder, _later(verify_dataset, report, folder)) for folder in _folders(home.datasets, DATASET_RECORD)),
         *((folder, _later(verify_training, report, folder)) for folder in _folders(home.trainings, TRAINING_RECORD)),
         *(

@@ -15,7 +15,8 @@ from crystal_servers import CrystalServer, optimade_server, some_of_each_group
 from crystalforge.dataset import BuildRequest, FetchOptions, Filters, Patience, build_or_find, find_dataset
 from crystalforge.dataset.servers.download import Download, DownloadRecord
 from crystalforge.dataset.servers.fetch import fetch
-from crystalforge.dataset.servers.optimade import base_url, read_entry
+from crystalforge.dataset.servers.optimade import read_entry
+from crystalforge.dataset.servers.optimade_client import base_url
 from crystalforge.dataset.servers.optimade_filters import server_fields
 from crystalforge.errors import SourceError, UsageError
 from crystalforge.home import Home
@@ -144,6 +145,18 @@ def test_an_interrupted_download_goes_on(home: Home, server: CrystalServer, rows
     assert len(set(names(download))) == record.n_entries == len(rows) + 5
 
 
+def test_pages_of_two_versions_of_the_data_are_not_mixed(home: Home, server: CrystalServer) -> None:
+    server.fail({"path": "page_offset=40", "kind": "status", "status": 503, "times": 99})
+    with pytest.raises(SourceError):
+        fetched(home, server)
+    begun = next(home.downloads.glob("*/snapshot-1/request.json"))
+    begun.write_text(begun.read_text(encoding="utf-8").replace('"database_version": "', '"database_version": "0.'))
+    server.fail()
+    server.asked()
+    download, record = fetched(home, server)
+    assert (download.folder.name, record.n_pages, pages_asked(server)) == ("snapshot-2", N_PAGES, N_PAGES)
+
+
 def test_a_damaged_page_alone_is_fetched_again(home: Home, server: CrystalServer) -> None:
     download, record = fetched(home, server)
     page = download.folder / download.pages[2].file
@@ -262,8 +275,8 @@ def test_the_materials_projects_nested_energies_and_urls_of_every_kind() -> None
         "species_at_sites": ["Cs", "Cl"],
         "_mp_stability": kinds,
     }
-    name, cell, energies = read_entry(fields, {"id": "mp-1", "attributes": attributes})
-    assert (name, cell.atomic_numbers, cell.frac_coords[1]) == ("mp-1", [55, 17], [0.5, 0.5, 0.5])
+    cell, energies = read_entry(fields, {"id": "mp-1", "attributes": attributes})
+    assert (cell.atomic_numbers, cell.frac_coords[1]) == ([55, 17], [0.5, 0.5, 0.5])
     assert energies == {"energy_above_hull": 0.1, "formation_energy_per_atom": -2.0}
     for given in ("https://a.org/x", "https://a.org/x/", "https://a.org/x/v1", "https://a.org/x/v1.2/structures?a=1"):
         assert base_url(given) == "https://a.org/x"

@@ -208,6 +208,8 @@ class Download:
 
     def describe(self) -> str:
         """What is there, as a sentence for messages."""
+        if not self._pages:
+            return "Nothing came yet."
         return f"{self.n_entries:,} crystals in {len(self._pages)} pages are kept in {self.folder}."
 
     def _path(self, page: Page) -> Path:

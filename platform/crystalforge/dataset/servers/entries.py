@@ -20,8 +20,10 @@ MOST_ATOMS = 2000
 FULL_OCCUPANCY_TOLERANCE = 1e-3
 _NUMBER_OF_SYMBOL = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
 
-Reader = Callable[[Mapping[str, Any]], tuple[str, UnitCell, dict[str, float | None]]]
-"""Makes identifier, cell and energies of an entry; raises ``LeftOutError`` where it cannot."""
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+"""What an entry raises that lacks a part, or has it in another shape."""
+Reader = Callable[[Mapping[str, Any]], tuple[UnitCell, dict[str, float | None]]]
+"""Makes cell and energies of an entry; raises ``LeftOutError`` or one of ``UNREADABLE`` where it cannot."""
 
 
 def records_of(download: Download, reader: Reader, limit: int | None) -> Iterator[UnitCellRecord | Exclusion]:
@@ -37,19 +39,24 @@ def records_of(download: Download, reader: Reader, limit: int | None) -> Iterato
             return
         name = _identifier(entry) or place
         try:
-            material_id, cell, properties = reader(_object(entry))
+            cell, properties = reader(_object(entry))
         except LeftOutError as error:
-            yield Exclusion(name, error.reason, error.detail)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            yield Exclusion(name, error.reason, _printable(error.detail))
+        except UNREADABLE as error:
             detail = f"expected an entry with cell and sites, {type(error).__name__}: {error}"
-            yield Exclusion(name, ExclusionReason.PARSE_FAILED, detail[:300])
+            yield Exclusion(name, ExclusionReason.PARSE_FAILED, _printable(detail))
         else:
-            yield UnitCellRecord(name, material_id or name, cell, properties)
+            yield UnitCellRecord(name, name, cell, properties)
 
 
 def _identifier(entry: Any) -> str:
     value = entry.get("id", entry.get("material_id")) if isinstance(entry, dict) else None
-    return str(value)[:200] if isinstance(value, str | int) else ""
+    return _printable(str(value)) if isinstance(value, str | int) else ""
+
+
+def _printable(text: str) -> str:
+    """What a table of texts can hold: JSON may have halves of characters that UTF-8 has not."""
+    return text[:300].encode("utf-8", "replace").decode()
 
 
 def _object(entry: Any) -> Mapping[str, Any]:

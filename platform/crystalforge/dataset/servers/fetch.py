@@ -10,7 +10,9 @@ from crystalforge.dataset.attribution import CC_BY_4, MATERIALS_PROJECT_CITATION
 from crystalforge.dataset.filters import Filters
 from crystalforge.dataset.servers import materials_project, optimade, optimade_providers
 from crystalforge.dataset.servers.download import Download, DownloadRecord, snapshot_folder
+from crystalforge.dataset.servers.optimade_client import base_url
 from crystalforge.dataset.servers.optimade_filters import ServerFields
+from crystalforge.dataset.servers.optimade_info import read_info
 from crystalforge.dataset.servers.request import (
     MATERIALS_PROJECT,
     OPTIMADE,
@@ -63,14 +65,23 @@ def fetch(
             return download, record
         if record is not None:
             download = Download(snapshot_folder(place, refresh=True))
-        return download, _FETCHERS[request.kind](request, download, progress)
+        try:
+            return download, _FETCHERS[request.kind](request, download, progress)
+        except _DataChangedError as changed:
+            logger.warning("download=%s event=begun_anew reason=%s", place.name, changed)
+            download = Download(snapshot_folder(place, refresh=True))
+            return download, _FETCHERS[request.kind](request, download, progress)
+
+
+class _DataChangedError(Exception):
+    """The server has other data than when the download was begun: its later pages would not go with the earlier."""
 
 
 def _fetch_optimade(request: Request, download: Download, progress: Progress | None) -> DownloadRecord:
     wanted = request.given.removeprefix(OPTIMADE_SOURCE)
-    url = optimade.base_url(wanted if "://" in wanted else optimade_providers.server_of(wanted))
+    url = base_url(wanted if "://" in wanted else optimade_providers.server_of(wanted))
     transport = Transport(download, optimade.is_page, request.options.patience, progress)
-    info = optimade.read_info(transport, url)
+    info = read_info(transport, url)
     begun = _begin(request, download, url, info.database_version)
     fetched = optimade.fetch_structures(
         transport,
@@ -152,7 +163,7 @@ def _begin(request: Request, download: Download, url: str, version: str) -> str:
     """Note what is asked, and when it began.
 
     Raises:
-        SourceError: the server's data changed since: its later pages would not go with the earlier ones.
+        _DataChangedError: the server has another version of its data now.
     """
     path = download.folder / REQUEST_RECORD
     if not path.is_file():
@@ -161,10 +172,7 @@ def _begin(request: Request, download: Download, url: str, version: str) -> str:
         return str(begun["begun_at"])
     begun = read_record(path, ("database_version", "begun_at"))
     if begun["database_version"] != version and download.n_entries:
-        raise SourceError(
-            f"{url} has version {version or 'unknown'} of its data now, the pages fetched so far are of version "
-            f"{begun['database_version'] or 'unknown'}. Remove {download.folder} and run the same command again."
-        )
+        raise _DataChangedError(f"version {begun['database_version']!r} then, {version!r} now")
     logger.info("event=resume entries=%d begun_at=%s", download.n_entries, begun["begun_at"])
     return str(begun["begun_at"])
 

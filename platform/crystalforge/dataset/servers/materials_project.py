@@ -173,8 +173,8 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def read_entry(entry: Mapping[str, Any]) -> tuple[str, UnitCell, dict[str, float | None]]:
-    """Identifier, cell and energies of a summary.
+def read_entry(entry: Mapping[str, Any]) -> tuple[UnitCell, dict[str, float | None]]:
+    """Cell and energies of a summary.
 
     Raises:
         LeftOutError: it is disordered, or may not be used by everybody.
@@ -190,4 +190,4 @@ def read_entry(entry: Mapping[str, Any]) -> tuple[str, UnitCell, dict[str, float
     cell = unit_cell(
         structure["lattice"]["matrix"], [site["abc"] for site in structure["sites"]], symbols, cartesian=False
     )
-    return str(entry["material_id"]), cell, {name: finite_number(entry.get(name)) for name in PROPERTIES}
+    return cell, {name: finite_number(entry.get(name)) for name in PROPERTIES}

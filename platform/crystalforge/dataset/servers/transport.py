@@ -6,7 +6,6 @@ A page that the download has is answered from the disk, so that the client itsel
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import time
@@ -15,23 +14,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from urllib3.exceptions import HTTPError, InvalidHeader
-from urllib3.util import Retry
 
+from crystalforge.dataset.servers.answers import (
+    RETRIED_ERRORS,
+    RETRIED_STATUSES,
+    describe,
+    page_facts,
+    read_whole,
+    refusal_of,
+    seconds_to_wait,
+    short,
+)
 from crystalforge.dataset.servers.download import Download
 from crystalforge.dataset.servers.patience import Patience
 from crystalforge.errors import SourceError
 
-RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
-"""What a server may answer that has a bad moment; other statuses are its last word."""
-RETRIED_ERRORS = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-)
-LARGEST_ANSWER = 256 * 2**20
-"""Bytes of one answer: 1,000 large crystals take some 10 MiB."""
 SECRET_HEADERS = ("x-api-key",)
 """Sent to the host they are meant for only, never along a redirect to another."""
 logger = logging.getLogger(__name__)
@@ -91,20 +88,21 @@ class Transport:
         if is_page and (kept := self._kept(address)) is not None:
             return kept
         response = self.patiently(address, lambda: self._ask(send, url, options, is_page))
-        self.rejection = "" if response.ok else _detail(response)
+        self.rejection = "" if response.ok else refusal_of(response)
         if is_page and response.status_code == requests.codes.ok:
             self._keep(address, response.content)
         return response
 
     def _keep(self, address: str, content: bytes) -> None:
         """Commit a page; one without entries is not kept, so that it is asked for again the next time."""
-        n_entries, matched = _page_facts(content)
-        self._pace(content)
-        if n_entries:
-            page = self.download.add(address, content, (n_entries, matched))
+        facts = page_facts(content)
+        if facts.request_delay:
+            self._next_request = time.monotonic() + min(facts.request_delay, self.patience.longest_wait)
+        if facts.entries:
+            self.download.add(address, content, (facts.entries, facts.matched))
             self._delivered.add(address)
-            logger.info("page=%d entries=%d matched=%s", page.number, self.download.n_entries, matched)
-        self._tell(matched)
+            logger.info("pages=%d entries=%d", len(self.download.pages), self.download.n_entries)
+        self._tell(facts.matched)
 
     def patiently(self, what: str, ask: Callable[[], requests.Response]) -> requests.Response:
         """Ask until there is an answer that is no failure of the moment.
@@ -120,17 +118,22 @@ class Transport:
                 response = ask()
                 if response.status_code not in RETRIED_STATUSES:
                     return response
-                problem, retry_after = _describe(response), _retry_after(response)
-            except (*RETRIED_ERRORS, BrokenPageError, HTTPError) as error:
-                problem = _short(error)
+                problem, retry_after = describe(response), seconds_to_wait(response)
+            except RETRIED_ERRORS as error:
+                problem = short(error)
             if attempt < self.patience.attempts:
                 wait = self._wait_before(attempt, retry_after, what)
                 logger.warning("url=%s attempt=%d problem=%s wait=%.1fs", what, attempt, problem, wait)
                 time.sleep(wait)
         raise self._failed(
             f"{what} could not be read: {self.patience.attempts} attempts failed, the last with {problem}. "
-            f"{self.download.describe()} Run the same command again to go on from there."
+            f"{self.download.describe()} {self._repair()}"
         )
+
+    def _repair(self) -> str:
+        if self.download.n_entries:
+            return "Run the same command again to go on from there."
+        return "Check the address and your network, or run the same command again later."
 
     def _kept(self, address: str) -> requests.Response | None:
         if address in self._delivered:
@@ -146,7 +149,7 @@ class Transport:
         response.status_code, response.url, response.encoding = 200, address, "utf-8"
         response._content = content  # the only way to make a response of bytes
         response.request = requests.Request("GET", address).prepare()
-        self._tell(_page_facts(content)[1])
+        self._tell(page_facts(content).matched)
         return response
 
     def _tell(self, matched: int | None) -> None:
@@ -157,9 +160,9 @@ class Transport:
         self, send: Callable[..., requests.Response], url: str, options: dict[str, Any], is_page: bool
     ) -> requests.Response:
         response = send(url, **options | {"timeout": self.patience.timeout, "stream": True})
-        _read_whole(response, self.patience.longest_answer)
+        read_whole(response, self.patience.longest_answer)
         if is_page and response.status_code == requests.codes.ok:
-            _page_facts(response.content)
+            page_facts(response.content)
         return response
 
     def _wait_for_turn(self) -> None:
@@ -167,12 +170,6 @@ class Transport:
         if wait > 0:
             time.sleep(wait)
         self._next_request = time.monotonic() + self.patience.pause
-
-    def _pace(self, content: bytes) -> None:
-        """OPTIMADE's ``meta.request_delay``: seconds that the server would like between requests."""
-        delay = json.loads(content).get("meta", {}).get("request_delay")
-        if isinstance(delay, int | float) and delay > 0:
-            self._next_request = time.monotonic() + min(float(delay), self.patience.longest_wait)
 
     def _wait_before(self, attempt: int, retry_after: float | None, what: str) -> float:
         if retry_after is not None and retry_after > self.patience.longest_retry_after:
@@ -187,72 +184,3 @@ class Transport:
         """The error, kept for whoever meets the client's own instead."""
         self.failure = SourceError(message)
         return self.failure
-
-
-class BrokenPageError(Exception):
-    """Raised inside the transport and caught there: a page that is no whole JSON object."""
-
-
-def _read_whole(response: requests.Response, longest: float) -> None:
-    """Read the body, within a time and a size: a server may drip or flood without end.
-
-    Raises:
-        BrokenPageError: it takes longer, or is larger.
-    """
-    ends, parts, size = time.monotonic() + longest, [], 0
-    for part in response.iter_content(2**18):
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST_ANSWER or time.monotonic() > ends:
-            response.close()
-            raise BrokenPageError(f"an answer beyond {LARGEST_ANSWER / 2**20:.0f} MiB or {longest:.0f} s")
-    response._content = b"".join(parts)
-
-
-def _page_facts(content: bytes) -> tuple[int, int | None]:
-    """Entries of a page, and how many crystals the server says match in all.
-
-    Raises:
-        BrokenPageError: it is not what a page is.
-    """
-    try:
-        page = json.loads(content)
-        n_entries = len(page["data"])
-        meta = page.get("meta") or {}
-        whole = isinstance(page["data"], list)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise BrokenPageError(f"a page that is no JSON of entries ({len(content)} bytes, {_short(error)})") from error
-    if not whole:
-        raise BrokenPageError("a page whose 'data' is no list of entries")
-    matched = meta.get("data_returned", meta.get("total_doc"))
-    return n_entries, matched if isinstance(matched, int) else None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    header = response.headers.get("Retry-After")
-    if not header:
-        return None
-    try:
-        return Retry().parse_retry_after(header)
-    except InvalidHeader:
-        return None
-
-
-def _describe(response: requests.Response) -> str:
-    return f"HTTP {response.status_code} {response.reason or ''}".strip()
-
-
-def _detail(response: requests.Response) -> str:
-    """Status, and what the server says of it: JSON:API's ``errors`` or FastAPI's ``detail``."""
-    try:
-        answer = response.json()
-        details = [error.get("detail") or error.get("title") for error in answer.get("errors", [])]
-        text = "; ".join(map(str, details)) or str(answer.get("detail", ""))
-    except (ValueError, AttributeError, TypeError):
-        text = ""
-    return f"{_describe(response)}: {text[:300]}".rstrip(": ")
-
-
-def _short(error: BaseException) -> str:
-    text = str(error) if isinstance(error, BrokenPageError) else f"{type(error).__name__}: {error}"
-    return text[:300]
