@@ -16,6 +16,7 @@ from crystalforge.dataset.servers import Download, materials_project, optimade, 
 from crystalforge.dataset.servers.answers import BrokenPageError, page_facts
 from crystalforge.dataset.servers.entries import Reader
 from crystalforge.dataset.servers.optimade_filters import server_fields
+from crystalforge.errors import DamagedFileError
 
 NAMES = server_fields({"_mp_stability", "_oqmd_stability"})
 CRYSTAL = {
@@ -59,7 +60,7 @@ def results_of(folder: Path, reader: Reader, *entries: Any) -> list[Any]:
     return list(records_of(Download(folder), reader, None))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from([*CRYSTAL, "_mp_stability", "_oqmd_stability", "id"]), value=ANYTHING)
 def test_an_entry_of_optimade_with_anything_in_it(tmp_path: Path, key: str, value: Any) -> None:
     entry: dict[str, Any] = {"id": "x", "attributes": dict(CRYSTAL)}
@@ -71,7 +72,7 @@ def test_an_entry_of_optimade_with_anything_in_it(tmp_path: Path, key: str, valu
     assert json.dumps(None if isinstance(result, Exclusion) else result.question(), allow_nan=False)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.sampled_from([*SUMMARY, "energy_above_hull"]), value=ANYTHING)
 def test_a_summary_with_anything_in_it(tmp_path: Path, key: str, value: Any) -> None:
     (result,) = results_of(tmp_path, materials_project.read_entry, SUMMARY | {key: value})
@@ -91,6 +92,17 @@ def test_whole_entries_are_read_and_no_entries_are_named_by_their_place(tmp_path
         ("empty", "parse_failed"),
     ]
     assert results_of(tmp_path, materials_project.read_entry, SUMMARY)[0].unit_cell == results[0].unit_cell
+
+
+def test_a_page_outside_of_the_download_is_refused(tmp_path: Path) -> None:
+    results_of(tmp_path, read_optimade, {"id": "good", "attributes": CRYSTAL})
+    lines = tmp_path / "pages.jsonl"
+    lines.write_text(lines.read_text(encoding="utf-8").replace("pages/00000", "../../elsewhere"), encoding="utf-8")
+    with pytest.raises(DamagedFileError, match="expected a plain file inside"):
+        list(Download(tmp_path).entries())
+    lines.write_text('{"url": "x"}\n', encoding="utf-8")
+    with pytest.raises(DamagedFileError, match="expected lines of pages"):
+        Download(tmp_path)
 
 
 @pytest.mark.parametrize(

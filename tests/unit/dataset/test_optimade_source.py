@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from crystalforge.dataset.servers.fetch import fetch
 from crystalforge.dataset.servers.optimade import read_entry
 from crystalforge.dataset.servers.optimade_client import base_url
 from crystalforge.dataset.servers.optimade_filters import server_fields
-from crystalforge.errors import SourceError, UsageError
+from crystalforge.errors import MissingDependencyError, SourceError, UsageError
 from crystalforge.home import Home
 from crystalforge.symmetry import SPACE_GROUPS
 
@@ -193,6 +194,12 @@ def test_what_a_server_refuses_is_asked_more_modestly(
         fetched(home, server, limit=7)
 
 
+def test_crystals_that_a_server_keeps_back_are_missed(home: Home, server: CrystalServer) -> None:
+    server.fail({"path": "page_offset=60", "kind": "canned", "body": {"data": [], "meta": {"data_returned": 65}}})
+    _, record = fetched(home, server)
+    assert record.warnings == ["The server says that 65 crystals match, and gave 60."]
+
+
 def test_what_is_no_optimade_server_is_told(home: Home, server: CrystalServer) -> None:
     server.fail({"path": "/v1/info", "kind": "garbage", "times": 99})
     with pytest.raises(SourceError, match="does not answer as an OPTIMADE server does"):
@@ -254,6 +261,23 @@ def test_what_cannot_be_asked_is_refused_at_once(home: Home, given: str, options
         fetch(home, given, Filters(), [225], FetchOptions(**options))
     assert "secret" not in str(caught.value)
     assert not home.downloads.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "module", "extra"),
+    [
+        ("optimade:https://example.org", "optimade.client", "optimade"),
+        ("optimade:mp", "optimade.utils", "optimade"),
+        ("materials-project", "mp_api.client", "materials-project"),
+    ],
+)
+def test_a_client_that_is_not_installed_is_named(
+    home: Home, monkeypatch: pytest.MonkeyPatch, given: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setenv("MP_API_KEY", "x" * 32)
+    with pytest.raises(MissingDependencyError, match=rf"pip install 'crystalforge\[{extra}\]'"):
+        fetch(home, given, Filters(), [225], FetchOptions())
 
 
 def test_options_of_servers_do_not_go_with_files(home: Home) -> None:
