@@ -58,7 +58,8 @@ def _server_rows(origin: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     matched = "an unknown number" if origin["matched"] is None else f"{origin['matched']:,}"
     of_all = "" if origin["available"] is None else f" of {origin['available']:,}"
-    fetched = f"{origin['n_entries']:,} in {origin['n_pages']} pages; {matched}{of_all} match there"
+    limit = f" (at most {origin['limit']:,} were asked for)" if origin["limit"] else ""
+    fetched = f"{origin['n_entries']:,}{limit} in {origin['n_pages']} pages; {matched}{of_all} match there"
     rows = [
         ("server", f"{origin['endpoint']} ({origin['provider']})"),
         ("database version", origin["database_version"] or "not stated"),

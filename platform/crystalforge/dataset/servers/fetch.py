@@ -65,12 +65,20 @@ def fetch(
             return download, record
         if record is not None:
             download = Download(snapshot_folder(place, refresh=True))
+        progress = _within(progress, options.limit)
         try:
             return download, _FETCHERS[request.kind](request, download, progress)
         except _DataChangedError as changed:
             logger.warning("download=%s event=begun_anew reason=%s", place.name, changed)
             download = Download(snapshot_folder(place, refresh=True))
             return download, _FETCHERS[request.kind](request, download, progress)
+
+
+def _within(progress: Progress | None, limit: int | None) -> Progress | None:
+    """Progress that ends at the limit, though a page may bring more."""
+    if progress is None or limit is None:
+        return progress
+    return lambda done, total: progress(min(done, limit), min(total, limit))
 
 
 class _DataChangedError(Exception):
