@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +35,7 @@ def relaxed_crystals(rows: pa.Table, symprec: float = DEFAULT_SYMPREC) -> list[S
         rows: n with ``lattice``, ``species`` and ``frac_coords``.
         symprec: of the search (Å); that of the column ``space_group_after``.
     """
+    logging.getLogger("moyo").setLevel(logging.ERROR)  # it warns once per atom of a crystal without a consistent group
     columns = (rows[name].to_pylist() for name in ("lattice", "species", "frac_coords"))
     return [
         symmetrise(np.reshape(lattice, (3, 3)), np.reshape(frac_coords, (-1, 3)), atomic_number(species), symprec)
@@ -61,12 +61,13 @@ def symmetrise(
     """
     import moyopy
 
-    logging.getLogger("moyo").setLevel(logging.ERROR)
     cell = moyopy.Cell(lattice.tolist(), frac_coords.tolist(), atomic_numbers.tolist())
     try:
-        number = int(moyopy.MoyoDataset(cell, symprec=symprec).number)
-        setting = moyopy.Setting.hall_number(hall_number_of(number))
-        standard = moyopy.MoyoDataset(cell, symprec=symprec, setting=setting).std_cell
+        found = moyopy.MoyoDataset(cell, symprec=symprec, setting=moyopy.Setting.spglib())
+        number, standard = int(found.number), found.std_cell
+        if found.hall_number != hall_number_of(number):
+            setting = moyopy.Setting.hall_number(hall_number_of(number))
+            standard = moyopy.MoyoDataset(cell, symprec=symprec, setting=setting).std_cell
     except ValueError:  # moyopy's only error: atoms closer than symprec, or no consistent group
         number, standard = 1, cell
     return _from_cell(number, np.array(standard.basis), np.array(standard.positions), np.array(standard.numbers))
@@ -77,21 +78,32 @@ def _from_cell(
 ) -> SymmetrisedCrystal:
     """One representative site of each orbit, of a cell in the setting of its group."""
     orbits = expand_orbits(number, frac_coords, tolerance=TOLERANCE)
-    steps = np.round(orbits.frac_coords / TOLERANCE).astype(np.int64) % round(1 / TOLERANCE)
-    least: dict[Any, int] = {}
     ends = np.cumsum(orbits.multiplicity)
-    for atom, (end, multiplicity) in enumerate(zip(ends, orbits.multiplicity, strict=True)):
-        least.setdefault((int(atomic_numbers[atom]), *min(map(tuple, steps[end - multiplicity : end].tolist()))), atom)
-    first = np.array(list(least.values()))
+    starts = ends - orbits.multiplicity
+    first: list[int] = []
+    is_free = np.ones(len(frac_coords), dtype=bool)
+    while is_free.any():
+        atom = int(np.argmax(is_free))
+        images = orbits.frac_coords[starts[atom] : ends[atom]]
+        is_free &= ~(_are_near(frac_coords, images) & (atomic_numbers == atomic_numbers[atom]))
+        is_free[atom] = False
+        first.append(atom)
     letters, multiplicity = wyckoff_letters(number, frac_coords[first], TOLERANCE)
     return SymmetrisedCrystal(
         space_group_number=number,
         lattice_parameters=apply_crystal_system(_lattice_parameters(lattice)[None], number)[0],
         atomic_numbers=atomic_numbers[first].astype(np.int64),
-        sites=orbits.frac_coords[(ends - orbits.multiplicity)[first]],
+        sites=orbits.frac_coords[starts[first]],
         multiplicity=multiplicity,
         wyckoff_letter=letters,
     )
+
+
+def _are_near(frac_coords: NDArray[np.float64], images: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of n sites lie on one of the images of another."""
+    difference = frac_coords[:, None] - images[None]
+    is_near: NDArray[np.bool_] = (np.abs(difference - np.round(difference)) < TOLERANCE).all(axis=2).any(axis=1)
+    return is_near
 
 
 def _lattice_parameters(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
