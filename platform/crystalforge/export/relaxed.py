@@ -102,8 +102,8 @@ def _from_cell(
 def _are_near(frac_coords: NDArray[np.float64], images: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which of n sites lie on one of the images of another."""
     difference = frac_coords[:, None] - images[None]
-    is_near: NDArray[np.bool_] = (np.abs(difference - np.round(difference)) < TOLERANCE).all(axis=2).any(axis=1)
-    return is_near
+    distance = np.abs(difference - np.round(difference)).max(axis=2)
+    return np.asarray(distance.min(axis=1) < TOLERANCE)
 
 
 def _lattice_parameters(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
