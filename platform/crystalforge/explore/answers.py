@@ -49,8 +49,10 @@ RELAXED = """
 SELECT relaxation_id, source, potential, potential_version, lattice, species, frac_coords, energy_per_atom,
        volume_per_atom, volume_change, rmsd, space_group_after, space_group_after_loose, symmetry_broken
 FROM relaxations
-LEFT JOIN (SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull FROM stabilities GROUP BY ALL)
-  USING (relaxation_id)
+LEFT JOIN (
+  SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull
+  FROM stabilities WHERE crystal_id = $crystal_id GROUP BY ALL
+) USING (relaxation_id)
 WHERE crystal_id = $crystal_id AND status = 'converged'
 ORDER BY energy_above_hull NULLS LAST, relaxation_id LIMIT 1
 """
@@ -66,7 +68,7 @@ def home_answer(catalog: LiveCatalog) -> dict[str, Any]:
     return state_answer(catalog) | {
         "version": __version__,
         "home": str(catalog.home.path),
-        "totals": {row.pop("source"): row for row in catalog.ask(TOTALS)},
+        "totals": {row["source"]: row for row in catalog.ask(TOTALS)},
         "origins": {
             "candidates": [generation.generation_id for generation in inventory.generations],
             "materials": [dataset.dataset_id for dataset in inventory.datasets],

@@ -33,7 +33,8 @@ def api_page() -> PageFile:
     sections = "".join(_section(*address) for address in ADDRESSES)
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>crystalforge explore: API</title>'
-        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/page/theme.css">'
+        '<meta name="viewport" content="width=device-width"><link rel="icon" href="/page/icon.svg">'
+        '<link rel="stylesheet" href="/page/theme.css">'
         '<link rel="stylesheet" href="/page/api.css"></head><body><main><h1>The API of this page</h1>'
         "<p>Answers are JSON, by GET, on this machine only. An error is <code>{&quot;error&quot;: message}</code> with "
         "status 400 if the request is wrong and 503 if the home cannot be read. Columns and units of rows: "

@@ -14,7 +14,7 @@ from crystalforge.explore.filters import EVERYTHING, Filters, Source
 from crystalforge.explore.live_catalog import LiveCatalog
 from crystalforge.explore.pages import page_files
 from crystalforge.explore.parameters import FILTERS, LONGEST_TEXT, NAME, PAGE, read_filters, read_page, refuse_unknown
-from crystalforge.explore.questions import LISTED, Page, copied_sql, rows_question, sql_literal
+from crystalforge.explore.questions import FAR, LISTED, Page, Question, copied_sql, rows_question, sql_literal
 from crystalforge.home import Home
 
 EACH = [
@@ -53,6 +53,16 @@ def test_the_copied_text_gives_the_rows_of_the_bound_one(catalog_home: Home) -> 
             assert catalog.query(copied_sql(filters, Page(), LISTED)) == bound, filters
             counts.append(bound.num_rows)
     assert sum(count > 0 for count in counts) >= 8, counts
+
+
+def test_a_page_far_behind_has_the_rows_that_its_copied_text_gives(catalog_home: Home) -> None:
+    with open_catalog(catalog_home, kept=["crystals"]) as catalog:
+        few = Page(sort="density", descending=True, limit=3, offset=2)
+        near, far = rows_question(EVERYTHING, few), rows_question(EVERYTHING, replace(few, offset=FAR))
+        moved = Question(far.sql.replace(f"OFFSET {FAR}", "OFFSET 2"), far.values)
+        assert moved.sql != near.sql
+        assert catalog.query(moved.sql, moved.values) == catalog.query(near.sql, near.values)
+        assert catalog.query(far.sql, far.values).num_rows == 0
 
 
 def test_the_parameters_read_back_what_the_filters_are() -> None:

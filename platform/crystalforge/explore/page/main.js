@@ -89,7 +89,7 @@ function showAll(changed) {
 async function readHome() {
   const answer = await ask("home", "/api/home");
   setHome(answer);
-  byId("home").textContent = answer.home;
+  byId("home").textContent = answer.home.split("/").pop();
   byId("home").title = answer.home;
   if (answer.problem) problem(`The newest rows cannot be read: ${answer.problem}`);
   return answer;

@@ -7,7 +7,7 @@ const COLUMNS = [
   { key: "formula", label: "Formula", cell: (row) => formula(row.formula) },
   { key: "space_group_number", label: "Space group", cell: (row) => [symbol(home.space_groups[row.space_group_number]), el("small", {}, ` ${row.space_group_number}`)] },
   { key: "energy_above_hull", label: "Above hull", unit: "eV/atom", number: true, cell: energyCell },
-  { key: "computed_energy_above_hull", label: "Calculated", unit: "eV/atom", number: true, cell: (row) => fixed(row.computed_energy_above_hull, 3) },
+  { key: "computed_energy_above_hull", label: "Calculated", unit: "eV/atom", number: true, cell: (row) => el("span", { class: `energy ${stability(row.computed_energy_above_hull)}` }, fixed(row.computed_energy_above_hull, 3)) },
   { key: "formation_energy_per_atom", label: "Formation", unit: "eV/atom", number: true, cell: (row) => fixed(row.formation_energy_per_atom, 3) },
   { key: "n_atoms_primitive", label: "Atoms", number: true, cell: (row) => String(row.n_atoms_primitive) },
   { key: "volume_per_atom", label: "Volume", unit: "Å³/atom", number: true, cell: (row) => fixed(row.volume_per_atom, 2) },
