@@ -15,6 +15,7 @@ from crystalforge.evaluation.samples import SampleSet
 from crystalforge.files import read_json
 from crystalforge.generation.plan import DEFAULT_MIN_CONTACT_RATIO
 from crystalforge.home import TRAINING_RECORD, Home
+from crystalforge.report.sources import ORDER, source_of
 
 DEFAULT_TOP = 20
 N_NULL_SAMPLES = 12_000
@@ -110,4 +111,5 @@ class ReportContext:
         total = sum(self.counts.values())
         share = min(1.0, N_NULL_SAMPLES / total) if total else 0.0
         counts = {number: max(1, round(n * share)) for number, n in self.counts.items() if n and number in groups}
-        return draw_nulls(groups, counts, int(self.plan.get("seed", 0))) if counts else []
+        drawn = draw_nulls(groups, counts, int(self.plan.get("seed", 0))) if counts else []
+        return sorted(drawn, key=lambda samples: ORDER.index(source_of(samples.source).role))

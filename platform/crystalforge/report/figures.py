@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from crystalforge.report.formats import integer
 from crystalforge.report.sources import Source
 
 DIGITS = 5
@@ -51,19 +52,24 @@ def figure(
     }
 
 
-def steps(source: Source, counts: Sequence[float], n: int, start: float, width: float) -> Trace:
-    """A histogram as a line of steps: the share of all n in each bin; what lies outside is in none."""
-    shares = [round(count / n, DIGITS) if n else 0 for count in counts]
+def steps(source: Source, counts: Sequence[float], n: int, centres: Sequence[float]) -> Trace:
+    """A histogram as a line of steps: the share of all n in each bin; what lies outside is in none.
+
+    Args:
+        source: whose it is.
+        counts: of each bin.
+        n: what they are divided by.
+        centres: of the bins, on the axis.
+    """
     return {
         "type": "scatter",
         "mode": "lines",
-        "x0": start + width / 2,
-        "dx": width,
-        "y": shares,
-        "name": f"{source.label} (n = {n:,})",
+        "x": [float(f"{centre:.{DIGITS}g}") for centre in centres],
+        "y": [round(count / n, DIGITS) if n else 0 for count in counts],
+        "name": f"{source.label} (n = {integer(n)})",
         **_line(source, shape="hvh"),
         **({"fill": "tozeroy", "fillcolor": f"role:{source.role}/0.14"} if source.role == "generated" else {}),
-        "hovertemplate": "%{x:.3g}: %{y:.2%}<extra>" + source.label + "</extra>",
+        "hovertemplate": "%{y:.2%}<extra>" + source.label + "</extra>",
     }
 
 
@@ -75,7 +81,7 @@ def cumulative(source: Source, values: Sequence[float], n: int) -> Trace:
         "mode": "lines",
         "x": [round(value, DIGITS) for value in ordered],
         "y": [round((place + 1) / n, DIGITS) for place in range(len(ordered))],
-        "name": f"{source.label} ({len(ordered):,} of {n:,})",
+        "name": f"{source.label} ({integer(len(ordered))} of {integer(n)})",
         **_line(source, shape="hv"),
         "hovertemplate": "%{y:.1%} at most %{x:.3f} eV/atom<extra>" + source.label + "</extra>",
     }

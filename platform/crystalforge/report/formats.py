@@ -33,7 +33,10 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def fixed(value: float | None, places: int = 3) -> str:
     """A number with so many places behind the point, with a true minus sign."""
-    return NOTHING if value is None else f"{value:.{places}f}".replace("-", "−")
+    if value is None:
+        return NOTHING
+    text = f"{value:.{places}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def percent(value: float | None) -> str:

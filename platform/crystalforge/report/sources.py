@@ -35,6 +35,8 @@ _KNOWN = (
     Source(REAL_CELLS, "null: random sites", "cells", True),
     Source(NOISE, "null: noise", "noise", True),
 )
+ORDER = ("generated", "real", "training", "triples", "cells", "noise", "baseline")
+"""Of the roles, wherever sources stand beside each other."""
 SOURCES = {source.name: source for source in _KNOWN}
 NULL_WORDS = {
     NOISE: "random coordinates, cells and elements",

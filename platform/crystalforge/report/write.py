@@ -15,7 +15,7 @@ from crystalforge.home import Home
 from crystalforge.report.context import Choice, ReportContext
 from crystalforge.report.page import render
 from crystalforge.report.section import Section
-from crystalforge.report.sections import SECTIONS
+from crystalforge.report.sections import SECTIONS, crystals
 
 DEFAULT_NAME = "report-{generation_id}.html"
 
@@ -64,7 +64,9 @@ def write_report(
     say(f"Opening the catalog of generation {found.generation_id}.")
     with open_catalog(home, generations=[found.generation_id]) as catalog:
         context = ReportContext(home, found, catalog, choice or Choice(), say)
-        sections: list[Section] = [make(context) for make in SECTIONS]
+        # What a user may have mistyped comes first, before any work.
+        made = {make: make(context) for make in sorted(SECTIONS, key=lambda make: make is not crystals.make)}
+        sections: list[Section] = [made[make] for make in SECTIONS]
         page = render(context, sections).encode()
     write_bytes(path, page)
     return ReportSummary(

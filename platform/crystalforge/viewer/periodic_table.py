@@ -50,6 +50,7 @@ def periodic_table(
     scale: Scale = Scale.LINEAR,
     text_of: Callable[[float], str] = "{:.3g}".format,
     details: Mapping[str, str] | None = None,
+    least_most: float = 0.0,
 ) -> str:
     """A periodic table whose cells are shaded by a value.
 
@@ -63,13 +64,14 @@ def periodic_table(
         scale: how a value becomes a shade.
         text_of: how a value is written.
         details: more words by symbol, shown when a pointer rests on the cell.
+        least_most: the strongest shade stands for this value at least, so that small values look small.
 
     Raises:
         UsageError: a symbol is no element's.
     """
     known = {symbol: float(value) for symbol, value in values.items() if value is not None and math.isfinite(value)}
     atomic_number(list(known) or ["H"])
-    least, most = _ends(known, scale)
+    least, most = _ends(known, scale, least_most)
     cells = []
     for number, symbol in enumerate(SYMBOLS[1:], start=1):
         row, column = element_position(number)
@@ -91,13 +93,13 @@ def periodic_table(
     )
 
 
-def _ends(known: Mapping[str, float], scale: Scale) -> tuple[float, float]:
+def _ends(known: Mapping[str, float], scale: Scale, least_most: float) -> tuple[float, float]:
     if scale is Scale.DIVERGING:
-        most = max((abs(value) for value in known.values()), default=0.0)
+        most = max([least_most, *(abs(value) for value in known.values())])
         return -most, most
     positive = [value for value in known.values() if value > 0]
     least = min(positive, default=0.0) if scale is Scale.LOGARITHMIC else 0.0
-    return least, max(positive, default=0.0)
+    return least, max([least_most, *positive])
 
 
 def _fraction(value: float, least: float, most: float, scale: Scale) -> float:

@@ -19,6 +19,8 @@ GROUP BY ALL ORDER BY sites DESC
 # Of the draws, not of the different crystals: a crystal that is drawn often weighs what it was drawn.
 DRAWN = COUNTS.format(table="samples", owner="generation_id = $generation AND status = 'accepted'")
 REAL = COUNTS.format(table="materials", owner="dataset_id = $dataset AND list_contains($groups, space_group_number)")
+LEAST_RATIO = 1.0
+"""log2: the strongest shade is a factor of 2 at least."""
 LEAST_SITES = 20
 """Of the drawn and the real together, for a ratio: fewer are chance."""
 
@@ -46,7 +48,7 @@ def make(context: ReportContext) -> Section:
     if real:
         maps["ratio"] = periodic_table(
             _ratios(drawn, real), caption="log₂ of the share drawn over the real share: +1 is twice as often",
-            scale=Scale.DIVERGING, text_of="{:+.1f}".format, details=details,
+            scale=Scale.DIVERGING, text_of=_signed, details=details, least_most=LEAST_RATIO,
         )  # fmt: skip
     values: dict[str, Any] = {
         "maps": {name: Markup(html) for name, html in maps.items()},  # noqa: S704 (made and escaped by periodic_table)
@@ -69,3 +71,8 @@ def _ratios(drawn: dict[str, int], real: dict[str, int]) -> dict[str, float | No
         for symbol, n in drawn.items()
         if symbol in real and n + real[symbol] >= LEAST_SITES
     }
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0" if text[1:] == "0.00" else text

@@ -8,7 +8,7 @@ from crystalforge.evaluation.samples import NOISE
 from crystalforge.report.context import ReportContext
 from crystalforge.report.figures import DIGITS, Figure, Trace, cumulative, figure, steps, vertical
 from crystalforge.report.section import Absent, Section
-from crystalforge.report.sources import source_of
+from crystalforge.report.sources import ORDER, source_of
 
 SCREENED = "SELECT energy_above_hull FROM discoveries WHERE screening_id = $screening AND reference = $reference"
 REAL = """
@@ -77,8 +77,8 @@ def _pools(context: ReportContext) -> list[dict[str, Any]]:
         real = context.rows(REAL, reference=leading["reference"], potential=leading["potential"])
         if real:
             values = [row["energy_above_hull"] for row in real]
-            pools.insert(1, {"source": source_of("materials"), "values": values, "n": len(values)})
-    return pools
+            pools.append({"source": source_of("materials"), "values": values, "n": len(values)})
+    return sorted(pools, key=lambda pool: ORDER.index(pool["source"].role))
 
 
 def _lines() -> dict[str, Any]:
@@ -100,17 +100,18 @@ def _cumulative(pools: list[dict[str, Any]]) -> Figure:
 
 def _histogram(pools: list[dict[str, Any]]) -> Figure:
     n_bins = round((AXIS[1] - AXIS[0]) / BIN)
+    centres = [AXIS[0] + (place + 0.5) * BIN for place in range(n_bins)]
     traces = []
     for pool in pools:
         counts = [0] * n_bins
         for value in pool["values"]:
             if AXIS[0] <= value < AXIS[1]:
                 counts[min(int((value - AXIS[0]) / BIN), n_bins - 1)] += 1
-        traces.append(steps(pool["source"], counts, len(pool["values"]), AXIS[0], BIN))
+        traces.append(steps(pool["source"], counts, len(pool["values"]), centres))
     return figure(
         traces,
         x="energy above hull (eV/atom)",
-        y=f"share of those relaxed, per {BIN:g} eV/atom",
+        y=f"share per {BIN:g} eV/atom",
         described="Histogram of the energy above hull of the relaxed crystals, by source.",
         x_axis={"range": list(AXIS)},
         y_axis={"rangemode": "tozero", "tickformat": ".0%"},

@@ -7,7 +7,7 @@ from typing import Any
 from crystalforge.report.context import ReportContext
 from crystalforge.report.section import Section
 from crystalforge.report.sections.energies import screen_commands
-from crystalforge.report.sources import NULL_WORDS, source_of
+from crystalforge.report.sources import NULL_WORDS, ORDER, source_of
 from crystalforge.screening.funnel import JUDGED, PLAIN_STEPS, Counting, Share, Step, interval, share_of
 
 DRAWN = """
@@ -62,7 +62,7 @@ WORDS = {
 def make(context: ReportContext) -> Section:
     """The strip of numbers, and the steps of the screened samples."""
     drawn = context.rows(DRAWN)[0] | context.rows(DISTINCT)[0]
-    pools = [_pool(context, row) for row in context.screened]
+    pools = sorted((_pool(context, row) for row in context.screened), key=lambda pool: ORDER.index(pool["source"].role))
     computed = context.rows(COMPUTED)
     crystals = context.rows(CRYSTALS_COMPUTED)[0]
     values = {
@@ -123,7 +123,7 @@ def _strip(drawn: dict[str, Any], pools: list[dict[str, Any]], crystals: dict[st
         row = pools[0]["row"]
         strip += [
             {"n": row["n_drawn"], "name": "screened", "words": "of the drawn, at random"},
-            {"n": row["n_msun"], "name": "M.S.U.N.", "words": f"of the {row['n_drawn']:,} screened"},
+            {"n": row["n_msun"], "name": "M.S.U.N.", "words": "near the hull, unique and novel, of these"},
         ]
     strip += [
         {"n": crystals["computed"], "name": "computed", "words": "by density functional theory"},

@@ -6,6 +6,7 @@ from typing import Any
 
 from crystalforge.report.context import ReportContext
 from crystalforge.report.section import Section
+from crystalforge.report.sources import source_of
 from crystalforge.screening.funnel import Counting, Step, share_of
 from crystalforge.symmetry import crystal_system_of
 
@@ -37,6 +38,7 @@ SELECT ours.space_group_number,
 FROM validations JOIN ours USING (crystal_id)
 WHERE element IS NULL AND engine <> 'stand-in' GROUP BY ALL
 """
+COLUMNS = ("real", "real_volume_per_atom", "drawn", "accepted", "crystals", "volume_per_atom", "computed", "validated")
 MSUN = Step("M.S.U.N.", "n_msun", Counting.FACE)
 
 
@@ -55,6 +57,7 @@ def make(context: ReportContext) -> Section:
             "space_group_number": number,
             "crystal_system": crystal_system_of(number),
             "nulls": nulls.get(number, {}),
+            **dict.fromkeys(COLUMNS),
             **real.get(number, {}),
             **drawn.get(number, {}),
             **computed.get(number, {}),
@@ -65,7 +68,7 @@ def make(context: ReportContext) -> Section:
     ]
     values = {
         "rows": rows,
-        "null_sources": sorted({name for shares in nulls.values() for name in shares}),
+        "null_sources": [source_of(samples.source) for samples in context.nulls],
         "is_screened": bool(screened),
         "is_computed": bool(computed),
     }

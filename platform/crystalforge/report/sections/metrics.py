@@ -7,7 +7,7 @@ from typing import Any
 from crystalforge.report.context import ReportContext
 from crystalforge.report.evaluated import evaluated_figures
 from crystalforge.report.section import Absent, Section
-from crystalforge.report.sources import Source, source_of
+from crystalforge.report.sources import ORDER, source_of
 
 HEADLINES = (
     "accepted",
@@ -36,7 +36,7 @@ def make(context: ReportContext) -> Section:
     if not figures:
         command = f"platform evaluate {context.generation_id}"
         return Section("metrics", title, absent=Absent("This generation was not evaluated.", (command,)))
-    names = list(dict.fromkeys(row["source"] for row in figures))
+    names = sorted(dict.fromkeys(row["source"] for row in figures), key=lambda name: ORDER.index(source_of(name).role))
     rows: dict[str, dict[str, Any]] = {}
     for row in figures:
         line = rows.setdefault(row["metric"], {"first": row, "cells": {}})
@@ -46,7 +46,7 @@ def make(context: ReportContext) -> Section:
         for name, line in rows.items()
     ]
     values = {
-        "sources": [(name, _labelled(name)) for name in names],
+        "sources": [(name, source_of(name)) for name in names],
         "headlines": [line for line in lines if line["name"] in HEADLINES],
         "others": [line for line in lines if line["name"] not in HEADLINES],
         "reference": figures[0]["reference"],
@@ -55,10 +55,6 @@ def make(context: ReportContext) -> Section:
     }
     lead = "Under each value stand its 95 % interval and n, what it is divided by. Read no figure without its null."
     return Section("metrics", title, lead, values)
-
-
-def _labelled(name: str) -> Source:
-    return source_of(name)
 
 
 def _is_share(line: dict[str, Any]) -> bool:

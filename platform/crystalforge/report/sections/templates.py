@@ -48,8 +48,8 @@ def _card(number: int, templates: dict[str, dict[str, Any]], totals: dict[tuple[
         return float(row["share"]) if row else 0.0
 
     common = sorted(templates, key=lambda name: (-max(share(name, GENERATED), share(name, TRAINING)), name))
-    shown = common[:N_TEMPLATES]
-    rest = common[N_TEMPLATES:]
+    shown = [name for name in common[:N_TEMPLATES] if share(name, GENERATED) or share(name, TRAINING)]
+    rest = common[len(shown) :]
     return {
         "space_group_number": number,
         "templates": [(name, {source: share(name, source) for source in SHOWN}) for name in shown],

@@ -49,8 +49,8 @@
       legend: { orientation: "h", y: -0.24, x: 0, yanchor: "top", font: { size: narrow ? 10.5 : 12 } },
       ...rest,
       height: height + (narrow ? 40 : 60),
-      xaxis: { ...axis, ...xaxis },
-      yaxis: { ...axis, ...yaxis },
+      xaxis: { ...axis, ...xaxis, title: { standoff: 8, font: { size: narrow ? 11.5 : 13 }, ...xaxis.title } },
+      yaxis: { ...axis, ...yaxis, title: { standoff: 8, font: { size: narrow ? 11.5 : 13 }, ...yaxis.title } },
     };
   }
 

@@ -72,7 +72,7 @@
     hidden.className = "picture-maker";
     hidden.setAttribute("aria-hidden", "true");
     document.body.append(hidden);
-    const maker = new Crystalforge.CrystalViewer(hidden);
+    const maker = new Crystalforge.CrystalViewer(hidden, { axes: false, margin: 0.68 });
     const later = window.requestIdleCallback || ((action) => setTimeout(action, 30));
     const next = (place) => {
       if (place >= crystals.length || !maker.view) {

@@ -10,14 +10,18 @@
   const STICK = 0.11; // Å
   const EDGE = 0.025; // Å
   const TILT = [-0.24, 0.44]; // radians about x and y: the usual view of a cell, c nearly up
-  const AXIS_COLOURS = { a: "#d55e00", b: "#009e73", c: "#0072b2" }; // Okabe and Ito: told apart by the colour-blind
+  const AXES = { a: "#d55e00", b: "#009e73", c: "#0072b2" }; // Okabe and Ito: told apart by the colour-blind
   const CELL_NAMES = { conventional: "conventional cell", primitive: "primitive cell", relaxed: "relaxed cell" };
   const xyz = ([x, y, z]) => ({ x, y, z });
 
   class CrystalViewer {
-    /** @param {HTMLElement} host  an element that the viewer fills. */
-    constructor(host) {
+    /**
+     * @param {HTMLElement} host  an element that the viewer fills.
+     * @param {{axes?: boolean, margin?: number}} options  arrows along a, b, c; free space, 1 is none.
+     */
+    constructor(host, { axes = true, margin = 1.12 } = {}) {
       this.host = host;
+      this.margin = margin;
       this.choices = { cell: "conventional", repeats: 1, bonds: true, polyhedra: false, labels: false, spin: false };
       host.classList.add("crystal-viewer");
       host.innerHTML =
@@ -34,6 +38,8 @@
         this.stage.innerHTML = '<p class="crystal-absent">This browser has no WebGL, so the crystal cannot be drawn.</p>';
         return;
       }
+      if (axes) this.triad = new Triad(this.stage);
+      this.view.setViewChangeCallback((eye) => this.triad?.turn(eye.slice(4, 8)));
       new ResizeObserver(() => this.view.resize()).observe(this.stage);
       window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
       new MutationObserver(() => this.draw()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
@@ -84,7 +90,7 @@
       const atoms = bondedAtoms(cell, scene.elements, choices.repeats);
       this.drawAtoms(atoms);
       this.drawCells(cell.lattice, choices.repeats, ink);
-      this.drawAxes(cell.lattice);
+      this.triad?.show(cell.lattice);
       if (choices.polyhedra) this.drawPolyhedra(polyhedraOf(atoms, scene.elements));
       if (choices.labels) this.drawLabels(atoms, ink);
       view.render();
@@ -134,22 +140,6 @@
           }
     }
 
-    /** Short arrows a, b, c beside the origin. */
-    drawAxes(lattice) {
-      const length = Math.min(...lattice.map(norm)) * 0.32;
-      const inward = lattice.reduce(add);
-      const origin = times(inward, -0.11);
-      ["a", "b", "c"].forEach((name, index) => {
-        const end = add(origin, times(lattice[index], length / norm(lattice[index])));
-        const color = AXIS_COLOURS[name];
-        this.view.addArrow({ start: xyz(origin), end: xyz(end), radius: 0.05, radiusRatio: 2.2, mid: 0.75, color });
-        this.view.addLabel(name, {
-          position: xyz(add(end, times(minus(end, origin), 0.28))), fontColor: color, fontSize: 14,
-          backgroundOpacity: 0, alignment: "center", inFront: true,
-        });
-      });
-    }
-
     drawPolyhedra(polyhedra) {
       for (const { element, points, faces } of polyhedra) {
         const vertexArr = [], normalArr = [], faceArr = [];
@@ -195,7 +185,7 @@
       const whole = this.view.getView();
       whole.splice(4, 4, ...eye.slice(4, 8));
       this.view.setView(whole);
-      this.view.zoom(0.86);
+      this.view.zoom(1 / this.margin);
     }
 
     turnByKey(event) {
@@ -259,6 +249,48 @@
       link.download = `${this.scene.name}.png`;
       if (link.href) link.click();
     }
+  }
+
+  /** The directions of a, b and c in a corner of the picture; they turn with it. */
+  class Triad {
+    constructor(stage) {
+      const names = Object.entries(AXES);
+      stage.insertAdjacentHTML(
+        "beforeend",
+        '<svg class="crystal-triad" viewBox="-50 -50 100 100" aria-hidden="true">' +
+          names.map(([name, colour]) => `<g stroke="${colour}" fill="${colour}"><line/><text>${name}</text></g>`).join("") + "</svg>",
+      );
+      this.svg = stage.querySelector(".crystal-triad");
+      this.arrows = [...this.svg.children];
+      this.lattice = null;
+      this.quaternion = [0, 0, 0, 1];
+    }
+
+    show(lattice) {
+      this.lattice = lattice.map((vector) => times(vector, 1 / norm(vector)));
+      this.turn(this.quaternion);
+    }
+
+    turn(quaternion) {
+      this.quaternion = quaternion;
+      if (!this.lattice) return;
+      const turned = this.lattice.map((vector) => rotated(vector, quaternion));
+      const nearest = [0, 1, 2].sort((one, other) => turned[one][2] - turned[other][2]);
+      nearest.forEach((index) => this.svg.append(this.arrows[index]));
+      turned.forEach(([x, y], index) => {
+        const [line, text] = this.arrows[index].children;
+        line.setAttribute("x2", x * 30);
+        line.setAttribute("y2", -y * 30);
+        text.setAttribute("x", x * 41);
+        text.setAttribute("y", -y * 41);
+      });
+    }
+  }
+
+  /** A vector turned by a quaternion (x, y, z, w). */
+  function rotated(vector, [x, y, z, w]) {
+    const twice = times(cross([x, y, z], vector), 2);
+    return add(add(vector, times(twice, w)), cross([x, y, z], twice));
   }
 
   /** Quaternion (x, y, z, w) of the rotation whose matrix has these rows. */
