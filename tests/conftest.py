@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from real_browser import NO_BROWSER
 from small_candidates import add_candidates
 from small_generation import add_small_generation
 from small_training import GROUPS, small_recipe
@@ -50,11 +51,14 @@ def shared_data() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly that the tests on real crystals did not run."""
+    """Say loudly that the tests on real crystals, or those in a browser, did not run."""
     folder = shared_folder()
     if not folder.is_dir():
         terminalreporter.write_sep("!", "TESTS ON REAL CRYSTALS DID NOT RUN", red=True, bold=True)
         terminalreporter.write_line(f"{folder} does not exist. Set {SHARED_VARIABLE} to the folder that holds data/.")
+    if any(NO_BROWSER in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_sep("!", "TESTS OF THE PAGES IN A BROWSER DID NOT RUN", red=True, bold=True)
+        terminalreporter.write_line("Install Chromium: apt-get install --no-install-recommends chromium.")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SOFTWARE_WEBGL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist")
 """WebGL without a graphics card."""
 PATIENCE_MS = 20_000
+NO_BROWSER = "no browser"
+"""Begins the reason of a test that was skipped for want of one."""
 
 
 @dataclass
@@ -41,7 +43,7 @@ def browser() -> Iterator[Browser]:
     """A browser of its own; without one the test is skipped and says so."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        pytest.skip(f"no browser: expected one of {', '.join(PROGRAMS)}")
+        pytest.skip(f"{NO_BROWSER}: expected one of {', '.join(PROGRAMS)}")
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=PATIENCE_MS)
