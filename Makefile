@@ -50,6 +50,8 @@ demo: $(VENV)/.installed
 	  round(median(min_contact_ratio), 3) AS median_contact, arg_min(formula, abs(min_contact_ratio - 1)) AS example \
 	  FROM candidates GROUP BY ALL ORDER BY candidates DESC"
 	@echo
+	@echo "The crystals in a page:    $(PLATFORM) explore --home $(DEMO_HOME)"
+	@echo "A report in one file:      $(PLATFORM) report --home $(DEMO_HOME)"
 	@echo "Training runs in MLflow:   $(PLATFORM) ui --home $(DEMO_HOME)"
 	@echo "Your own questions:        $(PLATFORM) sql --home $(DEMO_HOME) \"SELECT * FROM candidates LIMIT 5\""
 
