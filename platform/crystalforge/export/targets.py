@@ -63,7 +63,7 @@ class Target:
         """
         if self.path.resolve().is_relative_to(home.path):
             raise UsageError(f"{self.path} lies in the home {home.path}: expected a place outside. Give it with --out.")
-        if not self.path.exists() and not self.path.is_symlink():
+        if not self.path.is_symlink() and (not self.path.exists() or self._is_empty_folder()):
             return
         if self.path.is_symlink() or self.path.is_dir() != self.is_folder or not self._is_export():
             kind = "folder" if self.is_folder else "file"
@@ -76,21 +76,26 @@ class Target:
                 f"{self.path} is there: expected a new name. Give another with --out, or --overwrite to replace it."
             )
 
+    def _is_empty_folder(self) -> bool:
+        return self.is_folder and self.path.is_dir() and next(self.path.iterdir(), None) is None
+
     def _is_export(self) -> bool:
         try:
             return bool(read_record(self.manifest, ["kind"])["kind"] == KIND)
         except CrystalforgeError:
             return False
 
-    def write(self, content: Content, record: Record, tell: Tell) -> Files:
+    def write(self, content: Content, record: Record, tell: Tell, *, overwrite: bool) -> Files:
         """Write everything, whole or not at all.
 
         Raises:
-            StorageError: it could not be written; what was there stays.
+            StorageError: it could not be written, or another put a folder there meanwhile; what was there stays.
         """
-        return self._write_folder(content, record, tell) if self.is_folder else self._write_file(content, record, tell)
+        if self.is_folder:
+            return self._write_folder(content, record, tell, overwrite)
+        return self._write_file(content, record, tell)
 
-    def _write_folder(self, content: Content, record: Record, tell: Tell) -> Files:
+    def _write_folder(self, content: Content, record: Record, tell: Tell, overwrite: bool) -> Files:
         files: Files = []
 
         def write(folder: Path) -> None:
@@ -104,7 +109,7 @@ class Target:
                 tell(done)
             write_json(folder / NAME, record(files))
 
-        write_folder_atomically(self.path, write, replace=True)
+        write_folder_atomically(self.path, write, replace=overwrite)
         return files
 
     def _write_file(self, content: Content, record: Record, tell: Tell) -> Files:

@@ -100,7 +100,7 @@ def export_crystals(
     def record(files: list[dict[str, Any]]) -> dict[str, Any]:
         return manifest(chosen, file_format=file_format, cell=cell, sources=sources, files=files, created_at=created_at)
 
-    files = target.write(content, record, _spaced(progress, len(chosen)))
+    files = target.write(content, record, _spaced(progress, len(chosen)), overwrite=overwrite)
     return ExportedCrystals(
         path=target.path,
         manifest=target.manifest,

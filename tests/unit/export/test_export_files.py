@@ -91,6 +91,9 @@ def test_what_is_there_is_replaced_only_if_it_is_an_export_and_only_when_asked(h
     assert len(list(out.iterdir())) == 3 + 1 and [path.name for path in tmp_path.iterdir()] == ["out"]
     mine = tmp_path / "mine"
     mine.mkdir()
+    export_crystals(home, other, FormatName.CIF, mine)  # an empty folder is in nobody's way
+    for path in mine.iterdir():
+        path.unlink()
     (mine / "thesis.tex").write_text("years of work")
     (tmp_path / "mine.csv").write_text("by hand")
     for name, path in ((FormatName.CIF, mine), (FormatName.CSV, tmp_path / "mine.csv"), (FormatName.CSV, out)):
