@@ -56,6 +56,13 @@ PROPERTIES = (
 """Columns that go with a crystal into every format, where its row has a value."""
 SPACE_GROUP_ASKED_FOR = "space_group_asked_for"
 """Of a relaxed crystal: that of the crystal before. The relaxed one's own may be another."""
+DISPLACEMENT = "symmetrisation_displacement"
+"""Of a relaxed crystal: how far (Å) symmetrising moved an atom at most."""
+COMMENTS = {
+    SPACE_GROUP_ASKED_FOR: "Space group of the crystal before it was relaxed, 1 to 230",
+    DISPLACEMENT: "Largest distance from an atom to where symmetrising put it (Å)",
+}
+"""Meaning and unit of the properties that are no columns."""
 OF_THE_CELL_BEFORE = frozenset({"min_contact_ratio"})
 """Properties that a relaxed crystal does not have from the row of the one that was relaxed."""
 LONGEST_NAME = 150
@@ -105,6 +112,8 @@ def entries_of(chosen: ChosenCrystals) -> Iterator[Entry]:
         columns[SPACE_GROUP_ASKED_FOR] = chosen.rows["space_group_number"].to_pylist()
     for place, (identifier, crystal) in enumerate(zip(chosen.identifiers, chosen.crystals, strict=True)):
         told = {name: values[place] for name, values in columns.items() if _is_told(values[place])}
+        if chosen.query.is_relaxed:
+            told[DISPLACEMENT] = crystal.displacement
         yield Entry(entry_name(place + 1, digits, crystal, identifier), identifier, crystal, told)
 
 

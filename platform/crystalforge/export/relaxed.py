@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -64,13 +65,18 @@ def symmetrise(
     cell = moyopy.Cell(lattice.tolist(), frac_coords.tolist(), atomic_numbers.tolist())
     try:
         found = moyopy.MoyoDataset(cell, symprec=symprec, setting=moyopy.Setting.spglib())
-        number, standard = int(found.number), found.std_cell
-        if found.hall_number != hall_number_of(number):
-            setting = moyopy.Setting.hall_number(hall_number_of(number))
-            standard = moyopy.MoyoDataset(cell, symprec=symprec, setting=setting).std_cell
+        if found.hall_number != hall_number_of(found.number):
+            setting = moyopy.Setting.hall_number(hall_number_of(found.number))
+            found = moyopy.MoyoDataset(cell, symprec=symprec, setting=setting)
     except ValueError:  # moyopy's only error: atoms closer than symprec, or no consistent group
-        number, standard = 1, cell
-    return _from_cell(number, np.array(standard.basis), np.array(standard.positions), np.array(standard.numbers))
+        return _from_cell(1, lattice, frac_coords, atomic_numbers)
+    standard = found.std_cell
+    basis, sites, numbers = np.array(standard.basis), np.array(standard.positions), np.array(standard.numbers)
+    moved = (frac_coords - np.array(found.std_origin_shift)) @ np.linalg.inv(np.array(found.std_linear)).T
+    distances = _distances(moved, sites) @ basis
+    lengths = np.where(atomic_numbers[:, None] == numbers[None], np.linalg.norm(distances, axis=2), np.inf)
+    crystal = _from_cell(int(found.number), basis, sites, numbers)
+    return replace(crystal, displacement=float(lengths.min(axis=1).max()))
 
 
 def _from_cell(
@@ -101,9 +107,13 @@ def _from_cell(
 
 def _are_near(frac_coords: NDArray[np.float64], images: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which of n sites lie on one of the images of another."""
-    difference = frac_coords[:, None] - images[None]
-    distance = np.abs(difference - np.round(difference)).max(axis=2)
-    return np.asarray(distance.min(axis=1) < TOLERANCE)
+    return np.asarray(np.abs(_distances(frac_coords, images)).max(axis=2).min(axis=1) < TOLERANCE)
+
+
+def _distances(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, m, 3) fractional, from each of n sites to the nearest image of each of m others."""
+    difference: NDArray[np.float64] = ones[:, None] - others[None]
+    return difference - np.round(difference)
 
 
 def _lattice_parameters(lattice: NDArray[np.float64]) -> NDArray[np.float64]:

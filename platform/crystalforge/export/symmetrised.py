@@ -32,6 +32,8 @@ class SymmetrisedCrystal:
         sites: (k, 3) representative sites (fractional).
         multiplicity: (k,) atoms of each orbit in the conventional cell.
         wyckoff_letter: (k,).
+        displacement: largest distance (Å) from where an atom was to where symmetrising put it; 0 for crystals whose
+            rows have representative sites.
     """
 
     space_group_number: int
@@ -40,6 +42,7 @@ class SymmetrisedCrystal:
     sites: NDArray[np.float64]
     multiplicity: NDArray[np.int64]
     wyckoff_letter: NDArray[np.str_]
+    displacement: float = 0.0
 
     @property
     def n_atoms(self) -> int:

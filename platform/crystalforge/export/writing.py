@@ -14,7 +14,7 @@ from crystalforge.errors import UsageError
 from crystalforge.export.choices import CellKind, FormatName
 from crystalforge.export.choosing import ChosenCrystals, CrystalQuery, read_crystals
 from crystalforge.export.content import Content, Tell
-from crystalforge.export.entries import entries_of
+from crystalforge.export.entries import COMMENTS, entries_of
 from crystalforge.export.formats import FORMATS
 from crystalforge.export.manifest import manifest, sources_of, times_of
 from crystalforge.export.targets import Target
@@ -94,7 +94,7 @@ def export_crystals(
         entries=list(entries_of(chosen)),
         cell=cell,
         changed_at=times_of(chosen.rows, sources, created_at),
-        comments={column.name: column.comment for column in columns(TABLES[query.table])},
+        comments={column.name: column.comment for column in columns(TABLES[query.table])} | COMMENTS,
     )
 
     def record(files: list[dict[str, Any]]) -> dict[str, Any]:

@@ -148,6 +148,8 @@ def test_relaxed_cells_come_back_in_the_setting_of_their_group(catalog: Catalog)
         assert row["relaxation_id"].startswith("first-") and row["potential"] == "chgnet"
     told = next(entries_of(relaxed)).properties
     assert (told["screening_id"], told["space_group_asked_for"]) == ("first", 225)
+    assert 0 <= told["symmetrisation_displacement"] < 1e-9
+    assert "symmetrisation_displacement" not in next(entries_of(drawn)).properties
     assert "min_contact_ratio" not in told and "min_contact_ratio" in next(entries_of(drawn)).properties
 
 
@@ -223,6 +225,12 @@ def test_a_cell_of_more_than_three_sites_is_symmetrised() -> None:
     found = symmetrise(garnet.cell.array, garnet.get_scaled_positions(), garnet.numbers)
     assert (found.space_group_number, found.n_atoms) == (230, 160)
     assert sorted(found.multiplicity.tolist()) == [16, 24, 24, 96]
+    nearly = garnet.copy()
+    nearly.rattle(0.0005, seed=1)
+    again = symmetrise(nearly.cell.array, nearly.get_scaled_positions(), nearly.numbers)
+    moved = np.linalg.norm(nearly.positions - garnet.positions, axis=1).max()
+    assert again.space_group_number == 230
+    assert 0.5 * moved < again.displacement < 1.5 * moved < 0.01
     distorted = garnet.copy()
     distorted.rattle(0.05, seed=1)
     lost = symmetrise(distorted.cell.array, distorted.get_scaled_positions(), distorted.numbers)
