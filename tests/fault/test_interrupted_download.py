@@ -13,6 +13,7 @@ import pytest
 from crystal_servers import CrystalServer, optimade_server, some_of_each_group
 from real_commands import finish, start, stop, wait_until
 
+from crystalforge.dataset.servers import unfinished_downloads
 from crystalforge.home import Home
 from crystalforge.integrity import verify_home
 
@@ -49,10 +50,13 @@ def test_a_stopped_build_goes_on_with_the_next_page(
         assert said in stop(process, sent)
         assert process.returncode == (INTERRUPTED if sent == signal.SIGINT else -signal.SIGKILL)
         assert not list(home.datasets.glob("*/manifest.json"))
+    (unfinished,) = unfinished_downloads(home)
+    assert (unfinished[0], unfinished[2].n_entries) == (f"optimade:{server.url}", 2 * PAGE_SIZE)
     SEEN.clear()
     manifest = json.loads(finish(*command, "--json"))
     _latest(server)
     assert [url.rpartition("page_offset=")[2] for url in SEEN if "page_offset=" in url] == ["40", "60"]
+    assert not list(unfinished_downloads(home))
     assert manifest["n_materials"] == len(rows)
     assert manifest["origin"]["n_pages"] == n_pages(home) == 4
     report = verify_home(home)

@@ -142,7 +142,7 @@ def build(
 
 @app.command("list")
 def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the datasets of the home folder, newest first.
+    """List the datasets of the home folder, newest first, and say which downloads were interrupted.
 
     [dim]Examples:[/dim]
 
@@ -151,10 +151,13 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
       platform dataset list --json
     """
     from crystalforge.dataset import list_datasets
+    from crystalforge.dataset.servers import unfinished_downloads
     from crystalforge.home import Home
 
     place = Home.locate(home)
     manifests = list_datasets(place)
+    for source, begun_at, pages in unfinished_downloads(place):
+        note(f"Unfinished: {source}, begun {begun_at[:19]} UTC. {pages.describe()} The same build goes on from there.")
     if as_json:
         show_json([manifest.to_json() for manifest in manifests])
         return

@@ -20,7 +20,8 @@ from crystal_servers import CrystalServer, materials_project_server, some_of_eac
 
 from crystalforge.dataset import BuildRequest, FetchOptions, Filters, Patience, build_or_find, find_dataset
 from crystalforge.dataset.servers import materials_project
-from crystalforge.dataset.servers.download import Download, DownloadRecord
+from crystalforge.dataset.servers.download import Download
+from crystalforge.dataset.servers.download_record import DownloadRecord
 from crystalforge.dataset.servers.fetch import fetch
 from crystalforge.dataset.servers.transport import Transport
 from crystalforge.errors import SourceError, UsageError

@@ -14,7 +14,8 @@ import pytest
 from crystal_servers import CrystalServer, optimade_server, some_of_each_group
 
 from crystalforge.dataset import BuildRequest, FetchOptions, Filters, Patience, build_or_find, find_dataset
-from crystalforge.dataset.servers.download import Download, DownloadRecord
+from crystalforge.dataset.servers.download import Download
+from crystalforge.dataset.servers.download_record import DownloadRecord
 from crystalforge.dataset.servers.fetch import fetch
 from crystalforge.dataset.servers.optimade import read_entry
 from crystalforge.dataset.servers.optimade_client import base_url
@@ -156,6 +157,28 @@ def test_pages_of_two_versions_of_the_data_are_not_mixed(home: Home, server: Cry
     server.asked()
     download, record = fetched(home, server)
     assert (download.folder.name, record.n_pages, pages_asked(server)) == ("snapshot-2", N_PAGES, N_PAGES)
+
+
+def test_links_that_expired_begin_anew(home: Home, server: CrystalServer) -> None:
+    expired = {"path": "page_offset=40", "kind": "status", "status": 404}
+    server.fail(expired)
+    with pytest.raises(SourceError, match=r"refused a page in the middle: HTTP 404.* 40 crystals in 2 pages are kept"):
+        fetched(home, server)
+    server.fail(expired)
+    download, record = fetched(home, server)
+    assert (download.folder.name, record.n_pages) == ("snapshot-2", N_PAGES)
+
+
+def test_pages_of_two_sizes_are_not_mixed(home: Home, server: CrystalServer) -> None:
+    refused = {"path": "page_limit=40", "kind": "status", "status": 403}
+    server.fail(refused, {"path": "page_offset=20", "kind": "status", "status": 503, "times": 99})
+    with pytest.raises(SourceError, match="20 crystals in 1 pages are kept"):
+        fetched(home, server, limit=40)
+    server.fail()
+    server.asked()
+    download, record = fetched(home, server, limit=40)
+    assert (record.n_pages, record.n_entries, len(set(names(download)))) == (2, 40, 40)
+    assert [url for url in server.asked() if "page_limit" in url] == []
 
 
 def test_a_damaged_page_alone_is_fetched_again(home: Home, server: CrystalServer) -> None:

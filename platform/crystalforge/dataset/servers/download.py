@@ -14,10 +14,11 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from crystalforge.dataset.servers.download_record import DownloadRecord, Page
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import (
     append_line,
@@ -33,83 +34,14 @@ from crystalforge.files import (
 
 DOWNLOAD_RECORD = "download.json"
 PAGES_RECORD = "pages.jsonl"
+WAY_RECORD = "way.json"
 COMPRESSION_LEVEL = 6
 SNAPSHOT = "snapshot-"
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Page:
-    """One committed page.
-
-    Attributes:
-        number: its place, from 0.
-        url: what was asked; no key is part of it.
-        file: relative to the folder of the download.
-        sha256: of the file.
-        entries: crystals in it.
-        matched: crystals that match in all, by the server; None where it does not say.
-        fetched_at: UTC, ISO 8601.
-    """
-
-    number: int
-    url: str
-    file: str
-    sha256: str
-    entries: int
-    matched: int | None
-    fetched_at: str
-
-
-@dataclass(frozen=True)
-class DownloadRecord:
-    """What a finished download is: ``download.json``, and ``origin`` in the manifest of a dataset made of it.
-
-    Attributes:
-        kind: ``optimade`` or ``materials_project``.
-        given: as the user wrote it.
-        name: of a dataset that is given none.
-        endpoint: URL of the server.
-        provider: who runs it.
-        query: what was sent: the filter, or the parameters.
-        limit: most crystals to fetch; None for all.
-        matched: crystals that the server says match; None where it does not say.
-        available: crystals that it has in all; None where it does not say.
-        n_entries: crystals fetched.
-        n_pages: in so many pages.
-        api_version: of the protocol.
-        database_version: of the data, where the server tells it.
-        licence: of the crystals.
-        attribution: whom to name.
-        warnings: what the server, or we, had to say.
-        begun_at: UTC, ISO 8601.
-        finished_at: likewise.
-        checksum: SHA-256 over the pages.
-    """
-
-    kind: str
-    given: str
-    name: str
-    endpoint: str
-    provider: str
-    query: dict[str, Any]
-    limit: int | None
-    matched: int | None
-    available: int | None
-    n_entries: int
-    n_pages: int
-    api_version: str
-    database_version: str
-    licence: str
-    attribution: str
-    warnings: list[str] = field(default_factory=list)
-    begun_at: str = ""
-    finished_at: str = ""
-    checksum: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
+class StaleDownloadError(Exception):
+    """Raised within a fetch and caught there: what is missing of a download no longer goes with what came before."""
 
 
 class Download:
@@ -162,6 +94,15 @@ class Download:
         append_line(self.folder / PAGES_RECORD, asdict(page))
         self._pages[url] = page
         return page
+
+    def choose(self, way: int) -> None:
+        """Note which way of asking the server took: pages of two ways overlap."""
+        write_json(self.folder / WAY_RECORD, {"way": way})
+
+    def chosen_way(self) -> int | None:
+        """What ``choose`` noted; None where no page came yet."""
+        path = self.folder / WAY_RECORD
+        return int(read_record(path, ("way",))["way"]) if path.is_file() and self._pages else None
 
     def entries(self) -> Iterator[tuple[str, Any]]:
         """(name of the place, entry) of every page, in the order of the server.

@@ -9,7 +9,8 @@ from typing import Any
 from crystalforge.dataset.attribution import CC_BY_4, MATERIALS_PROJECT_CITATION, NOT_STATED
 from crystalforge.dataset.filters import Filters
 from crystalforge.dataset.servers import materials_project, optimade, optimade_providers
-from crystalforge.dataset.servers.download import Download, DownloadRecord, snapshot_folder
+from crystalforge.dataset.servers.download import Download, StaleDownloadError, snapshot_folder
+from crystalforge.dataset.servers.download_record import DownloadRecord
 from crystalforge.dataset.servers.optimade_client import base_url
 from crystalforge.dataset.servers.optimade_filters import ServerFields
 from crystalforge.dataset.servers.optimade_info import read_info
@@ -17,6 +18,7 @@ from crystalforge.dataset.servers.request import (
     MATERIALS_PROJECT,
     OPTIMADE,
     OPTIMADE_SOURCE,
+    REQUEST_RECORD,
     FetchOptions,
     Request,
     checked_kind,
@@ -26,7 +28,6 @@ from crystalforge.errors import SourceError
 from crystalforge.files import exclusive, read_record, utc_now, write_json
 from crystalforge.home import Home
 
-REQUEST_RECORD = "request.json"
 Progress = Callable[[int, int], None]
 logger = logging.getLogger(__name__)
 
@@ -65,13 +66,19 @@ def fetch(
             return download, record
         if record is not None:
             download = Download(snapshot_folder(place, refresh=True))
-        progress = _within(progress, options.limit)
+        progress, fetcher = _within(progress, options.limit), _FETCHERS[request.kind]
+        is_resumed = download.n_entries > 0
         try:
-            return download, _FETCHERS[request.kind](request, download, progress)
-        except _DataChangedError as changed:
-            logger.warning("download=%s event=begun_anew reason=%s", place.name, changed)
-            download = Download(snapshot_folder(place, refresh=True))
-            return download, _FETCHERS[request.kind](request, download, progress)
+            return download, fetcher(request, download, progress)
+        except StaleDownloadError as stale:
+            if not is_resumed:
+                raise SourceError(f"{stale} {download.describe()}") from stale
+            logger.warning("download=%s event=begun_anew reason=%s", place.name, stale)
+        download = Download(snapshot_folder(place, refresh=True))
+        try:
+            return download, fetcher(request, download, progress)
+        except StaleDownloadError as stale:
+            raise SourceError(f"{stale} {download.describe()}") from stale
 
 
 def _within(progress: Progress | None, limit: int | None) -> Progress | None:
@@ -79,10 +86,6 @@ def _within(progress: Progress | None, limit: int | None) -> Progress | None:
     if progress is None or limit is None:
         return progress
     return lambda done, total: progress(min(done, limit), min(total, limit))
-
-
-class _DataChangedError(Exception):
-    """The server has other data than when the download was begun: its later pages would not go with the earlier."""
 
 
 def _fetch_optimade(request: Request, download: Download, progress: Progress | None) -> DownloadRecord:
@@ -171,7 +174,7 @@ def _begin(request: Request, download: Download, url: str, version: str) -> str:
     """Note what is asked, and when it began.
 
     Raises:
-        _DataChangedError: the server has another version of its data now.
+        StaleDownloadError: the server has another version of its data now.
     """
     path = download.folder / REQUEST_RECORD
     if not path.is_file():
@@ -180,7 +183,9 @@ def _begin(request: Request, download: Download, url: str, version: str) -> str:
         return str(begun["begun_at"])
     begun = read_record(path, ("database_version", "begun_at"))
     if begun["database_version"] != version and download.n_entries:
-        raise _DataChangedError(f"version {begun['database_version']!r} then, {version!r} now")
+        raise StaleDownloadError(
+            f"The data on {url} changed: version {begun['database_version']!r} then, {version!r} now."
+        )
     logger.info("event=resume entries=%d begun_at=%s", download.n_entries, begun["begun_at"])
     return str(begun["begun_at"])
 

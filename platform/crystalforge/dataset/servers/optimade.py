@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from crystalforge.dataset.cif_parser import UnitCell
 from crystalforge.dataset.exclusion import ExclusionReason, LeftOutError
 from crystalforge.dataset.filters import Filters
+from crystalforge.dataset.servers.download import StaleDownloadError
 from crystalforge.dataset.servers.entries import one_element, unit_cell
 from crystalforge.dataset.servers.optimade_client import client_of, link_of, raise_failure
 from crystalforge.dataset.servers.optimade_filters import (
@@ -73,11 +74,14 @@ def fetch_structures(
         SourceError: it refuses even that, or does not answer.
     """
     mandatory, optional = mandatory_clauses(filters, own_filter), optional_clauses(filters, space_groups, names)
-    ways = [(clauses, size) for clauses in ([optional, []] if optional else [[]]) for size in PAGE_LIMITS]
-    refusals: list[str] = []
-    for sent, page_limit in ways:
+    sizes = list(dict.fromkeys(min(size, limit or size) if size else None for size in PAGE_LIMITS))
+    ways = [(clauses, size) for clauses in ([optional, []] if optional else [[]]) for size in sizes]
+    chosen, refusals = transport.download.chosen_way(), []
+    for way, (sent, page_limit) in enumerate(ways):
+        if chosen is not None and way != chosen:
+            continue
         text = " AND ".join([*mandatory, *sent])
-        fetched = _try(transport, url, names, text, page_limit, limit)
+        fetched = _try(transport, url, names, text, page_limit, limit, way)
         if fetched is not None:
             not_sent = [clause for clause in optional if clause not in sent]
             if not_sent:
@@ -91,7 +95,13 @@ def fetch_structures(
 
 
 def _try(
-    transport: Transport, url: str, names: ServerFields, text: str, page_limit: int | None, limit: int | None
+    transport: Transport,
+    url: str,
+    names: ServerFields,
+    text: str,
+    page_limit: int | None,
+    limit: int | None,
+    way: int,
 ) -> tuple[int | None, int | None, list[str]] | None:
     """Crystals that match, crystals in all, and warnings; None where the server refuses the query."""
     warnings: list[str] = []
@@ -101,26 +111,24 @@ def _try(
         """The page is on the disk: all that the client may hold is how many crystals it had."""
         results["data"][:] = [{"id": entry.get("id")} for entry in results["data"] if isinstance(entry, dict)]
         warnings.extend(_texts(results["meta"].get("warnings")))
+        if not last:
+            transport.download.choose(way)
         last.update(results)
 
     next_url: str | None = None
-    asked = {**({"page_limit": min(page_limit, limit or page_limit)} if page_limit else {})}
     while True:
         results = client_of(transport, url, [keep_little], limit).get_one(
             PAGES_ENDPOINT.lstrip("/"),
             quote(text, safe=""),
             url,
             response_fields=names.response_fields(),
+            page_limit=page_limit,
             override_url=next_url,
-            **asked,
         )[url]
         if transport.rejection and not last:
             return None
         if transport.rejection:
-            raise SourceError(
-                f"{url} refused a page in the middle: {transport.rejection}. {transport.download.describe()} If its "
-                "links to pages expire, begin anew with --refresh."
-            )
+            raise StaleDownloadError(f"{url} refused a page in the middle: {transport.rejection}.")
         raise_failure(transport, url, [] if results.data else results.errors)
         # The client stops early where pages are smaller than the first: then it is sent on.
         next_url = link_of(last["links"].get("next")) or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from crystalforge.dataset.servers import materials_project, optimade
-from crystalforge.dataset.servers.download import DownloadRecord
+from crystalforge.dataset.servers.download_record import DownloadRecord
 from crystalforge.dataset.servers.entries import Reader
 from crystalforge.dataset.servers.optimade_filters import ServerFields
 from crystalforge.dataset.servers.request import MATERIALS_PROJECT

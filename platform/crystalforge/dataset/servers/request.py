@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from crystalforge.dataset.filters import Filters
 from crystalforge.dataset.servers import materials_project, optimade_providers
+from crystalforge.dataset.servers.download import DOWNLOAD_RECORD, Download, snapshot_folder
 from crystalforge.dataset.servers.optimade_filters import check_own_filter
 from crystalforge.dataset.servers.patience import Patience
 from crystalforge.errors import UsageError
-from crystalforge.files import fingerprint
+from crystalforge.files import fingerprint, read_record
+from crystalforge.home import Home
 
 OPTIMADE = "optimade"
 MATERIALS_PROJECT = "materials_project"
 MATERIALS_PROJECT_SOURCE = "materials-project"
 OPTIMADE_SOURCE = "optimade:"
+REQUEST_RECORD = "request.json"
+"""In the folder of a download: what was asked, and when it began."""
 
 
 @dataclass(frozen=True)
@@ -111,3 +116,12 @@ def checked_kind(given: str, options: FetchOptions) -> str:
         raise UsageError(f"The most crystals to fetch must be 1 or more, got {options.limit}.")
     check_own_filter(options.own_filter)
     return kind
+
+
+def unfinished_downloads(home: Home) -> Iterator[tuple[str, str, Download]]:
+    """(source, time when it began, pages) of each request whose newest download was interrupted."""
+    for place in sorted(home.downloads.glob("*")):
+        folder = snapshot_folder(place, refresh=False)
+        if (folder / REQUEST_RECORD).is_file() and not (folder / DOWNLOAD_RECORD).is_file():
+            begun = read_record(folder / REQUEST_RECORD, ("request", "begun_at"))
+            yield str(begun["request"].get("source")), str(begun["begun_at"]), Download(folder)
