@@ -22,6 +22,8 @@ from crystalforge.files import utc_now
 from crystalforge.home import Home
 
 DEFAULT_TIME_LIMIT_S = 300.0
+ADDED_FROM = ("crystals", "relaxations", "stabilities")
+"""Tables that know the columns that are joined to rows of others."""
 TOLD_EVERY = 100
 """Crystals between two words on the progress."""
 
@@ -94,7 +96,7 @@ def export_crystals(
         entries=list(entries_of(chosen)),
         cell=cell,
         changed_at=times_of(chosen.rows, sources, created_at),
-        comments={column.name: column.comment for column in columns(TABLES[query.table])} | COMMENTS,
+        comments=_comments(query.table),
     )
 
     def record(files: list[dict[str, Any]]) -> dict[str, Any]:
@@ -111,6 +113,12 @@ def export_crystals(
         bytes=sum(file["bytes"] for file in files),
         seconds=time.monotonic() - began,
     )
+
+
+def _comments(table: str) -> dict[str, str]:
+    """Meaning of each column: the table's own, and of those that a screening adds."""
+    known = (*ADDED_FROM, table)
+    return {column.name: column.comment for name in known for column in columns(TABLES[name])} | COMMENTS
 
 
 def _spaced(progress: Callable[[int, int], None] | None, total: int) -> Tell:

@@ -1,28 +1,23 @@
-"""CIF text: read back by pymatgen and ASE as the same crystal, with the operations and Wyckoff positions it has."""
+"""CIF text: operations, Wyckoff positions, symbols and values; that crystals come back is seen in test_formats."""
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from typing import Any
 
-import ase.io
 import gemmi
 import numpy as np
 import pyarrow as pa
 import pytest
-from drawn_crystals import drawn_crystals
 from pymatgen.core.operations import SymmOp
-from pymatgen.io.cif import CifFile, CifParser
-from same_crystals import assert_same_atoms, assert_same_cell
+from pymatgen.io.cif import CifFile
 
-from crystalforge.crystals import CrystalBatch, to_structure
+from crystalforge.crystals import CrystalBatch
 from crystalforge.crystals.rows import batch_from_table
 from crystalforge.errors import UsageError
 from crystalforge.export import cif_text, symmetrised_crystals
 from crystalforge.export.cif import block_name, cif_value, operation_text
-from crystalforge.symmetry import SPACE_GROUPS, setting_symbols, space_group
+from crystalforge.symmetry import setting_symbols, space_group
 
 REAL_PER_GROUP = 3
 
@@ -33,39 +28,6 @@ def real(bundled_materials: pa.Table) -> CrystalBatch:
     batch = batch_from_table(bundled_materials)
     rows = [row for _, members in batch.by_space_group() for row in members[:REAL_PER_GROUP]]
     return batch.select(rows)
-
-
-def read_by_pymatgen(text: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        # pymatgen moves coordinates within 1e-4 of a third to the third, unless it is told not to; it says that it did
-        # even where the coordinate is the third already.
-        warnings.filterwarnings("ignore", "Issues encountered while parsing CIF: . fractional coordinates rounded")
-        (structure,) = CifParser.from_str(text, frac_tolerance=0).parse_structures(primitive=False)
-    return structure
-
-
-def assert_text_is_the_crystal(text: str, expected: Any) -> None:
-    names = [site.specie.symbol for site in expected]
-    structure = read_by_pymatgen(text)
-    assert_same_cell(structure.lattice.matrix, expected.lattice.matrix)
-    assert_same_atoms([site.specie.symbol for site in structure], structure.frac_coords, names, expected.frac_coords)
-    atoms = ase.io.read(io.StringIO(text), format="cif")
-    assert_same_cell(atoms.cell.array, expected.lattice.matrix)
-    assert_same_atoms(atoms.get_chemical_symbols(), atoms.get_scaled_positions(), names, expected.frac_coords)
-
-
-def test_real_crystals_of_all_12_groups_come_back(real: CrystalBatch) -> None:
-    assert set(real.space_group_number.tolist()) == set(SPACE_GROUPS)
-    for index in range(len(real)):
-        assert_text_is_the_crystal(cif_text(real, index), to_structure(real, index))
-
-
-def test_generated_crystals_of_all_12_groups_come_back() -> None:
-    drawn = drawn_crystals(REAL_PER_GROUP)
-    assert set(drawn.space_group_number.tolist()) == set(SPACE_GROUPS)
-    for index in range(len(drawn)):
-        assert_text_is_the_crystal(cif_text(drawn, index), to_structure(drawn, index))
 
 
 def test_operations_and_sites_are_those_of_the_space_group(real: CrystalBatch) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from pymatgen.io.cif import CifFile
 from small_disk import mounted_disk
@@ -55,6 +56,8 @@ def test_the_manifest_holds_the_question_the_sources_and_each_checksum(
     assert (generation["generation_id"], generation["seed"]) == (plan.generation_id, plan.seed)
     assert generation["versions"]["crystalforge"] == manifest["versions"]["crystalforge"]
     assert [training["training_id"] for training in manifest["sources"]["trainings"]] == [plan.training_id]
+    if name is FormatName.PARQUET:
+        assert pq.read_schema(out).field("energy_above_hull").metadata[b"comment"].endswith(b"(eV/atom)")
     (dataset,) = manifest["sources"]["datasets"]
     assert dataset["dataset_id"] == plan.dataset_id and dataset["licence"]
 
