@@ -14,6 +14,7 @@ from statistics import mean
 import pyarrow.parquet as pq
 
 from crystalforge.catalog.shards import ShardManifest
+from crystalforge.dataset import list_datasets
 from crystalforge.files import read_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import TRAINING_RECORD, Home
@@ -43,6 +44,18 @@ class ExpectedTime:
 def cpus() -> int:
     """CPUs of this machine, which a Ray that is started here takes."""
     return os.cpu_count() or 1
+
+
+def expected_build(home: Home, kind: str, inputs: int | None) -> ExpectedTime:
+    """Of reading and curating so many inputs: as datasets of the same kind of source took."""
+    if not inputs:
+        return ExpectedTime(None, "as a dry run does not ask the server how many crystals it has")
+    timed = [manifest for manifest in list_datasets(home) if manifest.source_kind == kind and manifest.seconds]
+    if not timed:
+        return ExpectedTime(None, f"as no dataset of a source of kind {kind} in this home has recorded its time")
+    rate = sum(each.seconds or 0 for each in timed) / sum(each.n_materials + each.n_exclusions for each in timed)
+    basis = f"from {_counted(len(timed), 'dataset')} of kind {kind} here, {rate * 1000:.1f} ms each crystal"
+    return ExpectedTime(inputs * rate, basis)
 
 
 def expected_training(home: Home, recipe: Recipe, groups: Iterable[int]) -> ExpectedTime:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
-from crystalforge.cli.options import HomeOption, JsonOption, parse_space_groups
+from crystalforge.cli.console import add_row, new_table, note, show_dry_run, show_json, show_table
+from crystalforge.cli.options import DryRunOption, HomeOption, JsonOption, parse_space_groups
 from crystalforge.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def build(
         int | None,
         typer.Option(min=1, help="Tries of one request, with growing waits.", show_default="6", rich_help_panel=SERVER),
     ] = None,
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -96,6 +97,8 @@ def build(
       platform dataset build bundled
 
       platform dataset build mp_20_train.csv --space-groups 225,221 --licence CC-BY-4.0
+
+      platform dataset build mp_20_train.csv --dry-run
 
       platform dataset build optimade:mp --elements "Li,*,O"
 
@@ -125,6 +128,11 @@ def build(
         timeout=timeout,
         attempts=attempts,
     )
+    if dry_run:
+        from crystalforge.cli.dry_runs import dry_build
+
+        show_dry_run(dry_build(place, request), as_json=as_json)
+        return
     with progress(f"reading {source}", total=0) as update:
         outcome = build_or_find(
             place,

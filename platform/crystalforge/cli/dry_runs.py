@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from crystalforge.catalog.shards import ShardManifest
-from crystalforge.dataset import Dataset
+from crystalforge.dataset import BuildRequest, Dataset
+from crystalforge.dataset.build_plan import plan_build
 from crystalforge.gan.recipe import Recipe
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 from crystalforge.jobs.expected_times import (
     ExpectedTime,
+    expected_build,
     expected_calculations,
     expected_generation,
     expected_screening,
@@ -55,6 +57,37 @@ class DryRun:
         done = f", {self.shards_done:,} of them done already" if self.shards_done else ""
         shards = f"shards: {self.shards:,}{done}"
         return [*planned, shards, self.expected.describe(), f"would be written to {self.folder}", *self.notes]
+
+
+def dry_build(home: Home, asked: BuildRequest) -> DryRun:
+    """Of ``dataset build``; a server is not asked, only what it sent before is looked up."""
+    found = plan_build(home, asked)
+    counted = "an unknown number of" if found.inputs is None else f"{found.inputs:,}"
+    if found.existing:
+        what = f"Would find dataset {found.existing}, which the same request built."
+        expected = ExpectedTime(0.0, "as the dataset is there")
+    else:
+        what = f"Would curate {counted} crystals of {asked.source} as dataset {found.name}."
+        expected = expected_build(home, found.kind, found.inputs)
+    notes = []
+    if found.fetched is not None:
+        left = "nothing is left to fetch" if found.is_fetched else "the rest would be fetched; its time is the server's"
+        notes.append(f"{found.fetched:,} crystals were fetched already: {left}")
+    return DryRun(
+        what=what,
+        name=found.existing or found.name,
+        plan={
+            "source": asked.source,
+            "kind": found.kind,
+            "space_groups": found.space_groups,
+            "filters": asked.filters.to_json() or "none",
+        },
+        shards=1,
+        shards_done=int(found.existing is not None),
+        expected=expected,
+        folder=str(home.datasets / (found.existing or f"{found.name}-CHECKSUM")),
+        notes=notes,
+    )
 
 
 def dry_training(
@@ -171,6 +204,8 @@ def _committed(folder: Path) -> set[str]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{key} ({each:,})" for key, each in value.items()) or "none"
+        return ", ".join(f"{key} ({_plain(each)})" for key, each in value.items()) or "none"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -108,37 +109,53 @@ def _build(home: Home, asked: BuildRequest, progress: Progress | None, fetched: 
     check_name(asked.name or "dataset")
     opened = _open(home, asked, groups, fetched)
     chosen_name = check_name(asked.name or as_name(opened.default_name))
-    checksum = opened.checksum()
-    identity: list[Any] = [CURATION_VERSION, chosen_name, checksum, opened.kind, sorted(groups)]
-    if asked.filters.to_json():
-        identity.append(asked.filters.to_json())
-    request = fingerprint(identity, digits=16)
+    request = request_of(asked, opened, chosen_name, groups)
     with exclusive(home.datasets / f".build-{chosen_name}-{request}", f"The build of dataset {chosen_name}"):
         existing = next((found for found in list_datasets(home) if found.request == request), None)
         whole = existing and _whole(home, existing.dataset_id)
         if whole:
             logger.info("dataset=%s event=exists", whole.dataset_id)
             return BuildOutcome(_restate(home, whole, asked), was_built=False)
+        started = time.monotonic()
         columns, unread = opened.read(asked.limits, progress)
         curated = curate(columns, groups, asked.filters)
         exclusions = [*unread, *curated.exclusions]
         _refuse_empty(opened, exclusions, curated)
         materials = materials_table(columns, curated)
-        return _commit(home, opened, asked, chosen_name, groups, request, materials, exclusions)
+        seconds = time.monotonic() - started
+        return _commit(home, opened, asked, chosen_name, groups, request, materials, exclusions, seconds)
+
+
+def request_of(asked: BuildRequest, source: Source, name: str, groups: Sequence[int]) -> str:
+    """Fingerprint of all that decides a dataset's crystals: an equal one needs no second build."""
+    identity: list[Any] = [CURATION_VERSION, name, source.checksum(), source.kind, sorted(groups)]
+    if asked.filters.to_json():
+        identity.append(asked.filters.to_json())
+    return fingerprint(identity, digits=16)
 
 
 def _open(home: Home, asked: BuildRequest, groups: Sequence[int], fetched: Progress | None) -> Source:
     """The source, once it lies on this machine."""
     if not is_server(asked.source):
-        if asked.fetching != FetchOptions():
-            raise UsageError(
-                f"{asked.source} is no server: --filter, --limit, --refresh, --timeout and --attempts go with "
-                "materials-project and optimade:… only."
-            )
-        return open_source(asked.source)
+        return source_here(asked)
     from crystalforge.dataset.servers.fetch import fetch
 
     return downloaded_source(*fetch(home, asked.source, asked.filters, groups, asked.fetching, fetched))
+
+
+def source_here(asked: BuildRequest) -> Source:
+    """The source of this machine that is asked for.
+
+    Raises:
+        UsageError: options that only a server understands.
+        SourceError: the source cannot be used.
+    """
+    if asked.fetching != FetchOptions():
+        raise UsageError(
+            f"{asked.source} is no server: --filter, --limit, --refresh, --timeout and --attempts go with "
+            "materials-project and optimade:… only."
+        )
+    return open_source(asked.source)
 
 
 def _restate(home: Home, manifest: DatasetManifest, asked: BuildRequest) -> DatasetManifest:
@@ -162,6 +179,7 @@ def _commit(
     request: str,
     materials: pa.Table,
     exclusions: list[Exclusion],
+    seconds: float,
 ) -> BuildOutcome:
     dataset_id = f"{name}-{content_hash(materials)[:8]}"
     folder = home.datasets / dataset_id
@@ -194,6 +212,7 @@ def _commit(
             schema=kept.schema,
             filters=asked.filters.to_json(),
             origin=source.record.to_json() if source.record else {},
+            seconds=round(seconds, 3),
         )
         write_json(folder / DATASET_RECORD, manifest.to_json())
     logger.info("dataset=%s materials=%d exclusions=%d event=built", dataset_id, table.num_rows, len(exclusions))

@@ -42,6 +42,7 @@ class DatasetManifest:
         schema: of ``materials.parquet``; manifests of the first version do not have it.
         filters: elements and stability asked for; empty where nothing was.
         origin: of a server's crystals: endpoint, query, counts, version and time, as ``DownloadRecord`` has them.
+        seconds: that reading and curating took, without what a server took; None where it was not noted.
     """
 
     dataset_id: str
@@ -66,6 +67,7 @@ class DatasetManifest:
     schema: str = "materials/1"
     filters: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it: keys of ``counts`` are strings."""

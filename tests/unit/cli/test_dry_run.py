@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.cli.app import app
+from crystalforge.dataset import find_dataset
 from crystalforge.files import read_json, write_json
 from crystalforge.gan.recipe import load_recipe
 from crystalforge.generation.plan import GenerationPlan
@@ -38,6 +39,35 @@ def dry(home: Home, *words: object) -> dict[str, Any]:
     assert digest(home.path) == before
     found: dict[str, Any] = json.loads(result.stdout)
     return found
+
+
+def test_a_dataset_takes_what_one_of_its_kind_took(bundled_home: Home, tmp_path: Path) -> None:
+    found = dry(bundled_home, "dataset", "build", "bundled", "--name", "other")
+    manifest = find_dataset(bundled_home).manifest
+    assert found["what"].startswith(
+        f"Would curate {manifest.n_materials + manifest.n_exclusions:,} crystals of bundled"
+    )
+    assert found["expected"]["seconds"] == pytest.approx(manifest.seconds)
+    there = dry(bundled_home, "dataset", "build", "bundled")
+    assert (there["name"], there["shards_done"]) == (manifest.dataset_id, 1)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.cif").write_text("data_a")
+    (tmp_path / "two.csv").write_text("material_id,cif\n1,data_a\n2,data_b\n")
+    for source, inputs in (("folder", 1), ("two.csv", 2)):
+        of_files = dry(bundled_home, "dataset", "build", tmp_path / source)
+        assert f"Would curate {inputs:,} crystals" in of_files["what"]
+        assert "has recorded its time" in of_files["expected"]["basis"]
+
+
+def test_a_server_is_not_asked(bundled_home: Home) -> None:
+    """Nothing listens at the address: a dry run looks at what lies here only."""
+    found = dry(bundled_home, "dataset", "build", "optimade:http://127.0.0.1:9", "--elements", "Li")
+    assert "an unknown number of crystals" in found["what"]
+    assert found["expected"] == {
+        "seconds": None,
+        "basis": "as a dry run does not ask the server how many crystals it has",
+    }
+    assert found["notes"] == ["0 crystals were fetched already: the rest would be fetched; its time is the server's"]
 
 
 def test_a_training_that_nobody_timed_has_no_time(bundled_home: Home) -> None:
