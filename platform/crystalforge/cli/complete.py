@@ -39,6 +39,20 @@ SCREENED = {
     "real_cells": "null: real cells with other elements",
 }
 COMPUTED = {"candidates": "accepted crystals", "materials": "real crystals"}
+EXPORTED = {
+    "candidates": "accepted crystals",
+    "samples": "all that were drawn",
+    "materials": "real crystals",
+    "crystals": "candidates and real crystals",
+    "relaxations": "cells as a screening relaxed them",
+    "stabilities": "relaxed crystals on a hull",
+    "discoveries": "raw samples with their verdicts",
+}
+SOURCES = {
+    "bundled": "real crystals that come with the package",
+    "materials-project": "the Materials Project; key in MP_API_KEY",
+    "optimade:": "a provider or URL behind it, as optimade:mp",
+}
 TABLE_WITHOUT_VIEW = "generations"
 MOST_LETTERS = 70
 """Of a word on a value: typer folds longer ones, and a shell takes each line for a value."""

@@ -29,6 +29,7 @@ def build(
             help="'bundled'; a Parquet file of standardised crystals, a CSV with a CIF column, a folder of CIFs; "
             "'materials-project'; 'optimade:' with a URL or a provider.",
             metavar="SOURCE",
+            autocompletion=complete.one_of(complete.SOURCES),
         ),
     ],
     name: Annotated[str | None, typer.Option("--name", help="Name of the dataset; default the source's.")] = None,

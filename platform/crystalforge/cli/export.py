@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from crystalforge.cli import complete
 from crystalforge.cli.console import json_of, note, show_json
 from crystalforge.cli.options import HomeOption, JsonOption
 from crystalforge.export.choices import CellKind, FormatName
@@ -58,6 +59,7 @@ def export(
             help="candidates, samples, materials, crystals (both), relaxations, stabilities or discoveries.",
             metavar="TABLE",
             rich_help_panel=CHOICE,
+            autocompletion=complete.one_of(complete.EXPORTED),
         ),
     ] = "candidates",
     structure: Annotated[

@@ -122,18 +122,16 @@ def run(
       platform validate run --concurrency 1 --reference hull.parquet
     """
     from crystalforge.cli.progress import progress
+    from crystalforge.cli.queue_progress import QueueProgress
     from crystalforge.jobs.validate import Point, run_queue
 
     place = Home.locate(home)
     with open_ledger(place) as ledger, progress("calculations", 0) as update:
-        before = _settled(ledger)
-        update(0, total=_open(ledger))
+        counted = QueueProgress(ledger, update)
 
         def observe(point: Point, _attempt_id: str) -> None:
-            """Of calculations, as the ledger has them now: attempts repeat, and the queue grows meanwhile."""
             if point is Point.RECORDED:
-                done = max(0, _settled(ledger) - before)
-                update(done, total=done + _open(ledger))
+                counted.tell()
 
         hull = hull_of(place, reference, correction)
         summary = run_queue(place, concurrency=concurrency, observe=observe, hull=hull)
@@ -144,20 +142,6 @@ def run(
         show_table(_counts(ledger))
     ended = ", ".join(f"{count:,} {state}" for state, count in sorted(summary.ended.items())) or "none"
     note(f"Attempts of this run: {ended}; {summary.seconds:.1f} s.")
-
-
-def _settled(ledger: Ledger) -> int:
-    """Calculations that no dispatcher takes up again by itself."""
-    from crystalforge.validation.states import CalculationState
-
-    return sum(ledger.counts().values()) - _open(ledger) - ledger.counts().get(CalculationState.PAUSED, 0)
-
-
-def _open(ledger: Ledger) -> int:
-    """Calculations that wait or run."""
-    from crystalforge.validation.states import IN_FLIGHT, CalculationState
-
-    return sum(ledger.counts().get(state, 0) for state in (CalculationState.READY, *IN_FLIGHT))
 
 
 @app.command()

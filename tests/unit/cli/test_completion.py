@@ -14,6 +14,7 @@ import pytest
 
 from crystalforge.catalog.tables import TABLES
 from crystalforge.cli import complete
+from crystalforge.export.choosing import TABLES as EXPORTED
 from crystalforge.gan.compositions.sampler import KINDS
 from crystalforge.gan.recipe import recipe_names as training_recipe_names
 from crystalforge.generation.plan import Balance
@@ -76,6 +77,7 @@ def test_values_of_closed_sets_are_those_of_the_code(home: Home) -> None:
     assert set(complete.COMPOSITION_KINDS) == set(KINDS)
     assert set(complete.SCREENED) == set(SOURCES)
     assert set(complete.COMPUTED) == set(choosing.IDENTIFIERS)
+    assert set(complete.EXPORTED) == set(EXPORTED)
     assert "ready" in values(home, complete.calculation_states)
 
 
