@@ -11,7 +11,7 @@ from small_report import add_calculations, add_screenings
 
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
-from crystalforge.report import ReportSummary, write_report
+from crystalforge.report import Choice, ReportSummary, write_report
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,6 @@ def reported(candidates: tuple[Home, GenerationPlan], tmp_path_factory: pytest.T
     generation_id = candidates[1].generation_id
     samples = add_screenings(home, generation_id)
     add_calculations(home, samples)
-    return Reported(home, generation_id, samples, write_report(home, out=folder / "report.html"))
+    return Reported(
+        home, generation_id, samples, write_report(home, out=folder / "report.html", choice=Choice(where="true", top=5))
+    )

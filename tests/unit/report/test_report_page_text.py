@@ -104,13 +104,23 @@ def test_counts_by_group_are_those_of_sql(reported: Reported) -> None:
 
 def test_the_validated_crystal_leads_and_tells_its_way(reported: Reported, page: Page) -> None:
     crystals = json.loads(page.json["section-data"])["crystals"]
-    first = reported.samples[0]
-    assert first["crystal_id"] in crystals[0]["sql"] or "NOT is_known" in page.text
+    validated, unstable = (sample["crystal_id"] for sample in reported.samples[:2])
+    assert [validated in crystal["sql"] for crystal in crystals] == [True, False, False, False, False]
+    assert not any(unstable in crystal["sql"] for crystal in crystals)
     for crystal in crystals:
-        assert crystal["cif"].startswith("data_") or "\ndata_" in crystal["cif"]
+        assert "data_" in crystal["cif"]
         assert crystal["scene"]["cells"]["conventional"]["species"]
-    assert "seed 0" in page.text
-    assert "Nearest real crystals" in page.text
+    card = reported.page.partition('data-card="0"')[2].partition("</article>")[0]
+    for words in (
+        reported.samples[0]["sample_id"],
+        "chgnet 0.3.0",
+        "−0.030 eV/atom above the hull of hull-00000000",
+        "1.000 Li3Al",
+        "gpaw-quick (gpaw)",
+        "validated: 0.020 eV/atom",
+        "Nearest real crystals",
+    ):
+        assert words in card
 
 
 def test_own_choice_decides_the_order(reported: Reported, tmp_path: Path) -> None:
@@ -162,3 +172,4 @@ def test_a_home_with_nothing_but_a_generation_has_a_report(drawn_home: Home, tmp
     page = Page(summary.path.read_text())
     assert "platform screen --source samples" in page.text
     assert "platform validate enqueue" in page.text
+    assert summary.sections["crystals"] == "No sample of this generation was accepted."

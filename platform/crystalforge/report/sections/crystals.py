@@ -32,6 +32,7 @@ SELECT * FROM crystals WHERE source = 'candidates' AND origin = $generation AND 
 ORDER BY {order_by}
 , crystal_id LIMIT {top}
 """
+ACCEPTED = "SELECT count(*) AS n FROM samples WHERE generation_id = $generation AND status = 'accepted'"
 CALCULATIONS = """
 SELECT recipe, engine, state, structure, energy_above_hull, reason, cpu_s, systems_without_reference
 FROM validations WHERE crystal_id = $crystal ORDER BY calculation_id
@@ -58,9 +59,7 @@ def make(context: ReportContext) -> Section:
                 f"No candidate of generation {context.generation_id} WHERE {context.choice.where}: expected at least "
                 "one. Look with `platform sql`: columns of the view crystals."
             )
-        command = f"platform generate --resume {context.generation_id}"
-        why = "No candidate of this generation has a formula that its space group does not have in the dataset."
-        return Section("crystals", title, absent=Absent(why, (command,)))
+        return Section("crystals", title, absent=_why_none(context))
     context.say(f"Tracing {len(rows)} crystals.")
     crystals = [_crystal(context, rank, row) for rank, row in enumerate(rows, start=1)]
     values = {
@@ -74,6 +73,15 @@ def make(context: ReportContext) -> Section:
     data = [{key: crystal[key] for key in ("scene", "cif", "name", "sql")} for crystal in crystals]
     lead = "Drag to turn, scroll or pinch to zoom, choose another from the list."
     return Section("crystals", title, lead, values, data=data)
+
+
+def _why_none(context: ReportContext) -> Absent:
+    if not context.rows(ACCEPTED)[0]["n"]:
+        return Absent("No sample of this generation was accepted.", ("platform generate --count 50000",))
+    return Absent(
+        "Every candidate of this generation has a formula that the dataset has in its space group.",
+        (f"platform report --generation {context.generation_id} --where true",),
+    )
 
 
 def _choose(context: ReportContext) -> list[dict[str, Any]]:

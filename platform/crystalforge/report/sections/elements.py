@@ -30,7 +30,7 @@ def make(context: ReportContext) -> Section:
     title = "Elements"
     drawn = _sites(context.rows(DRAWN))
     if not drawn:
-        command = f"platform generate --resume {context.generation_id}"
+        command = "platform generate --count 50000"
         return Section("elements", title, absent=Absent("No sample of this generation was accepted.", (command,)))
     real = _sites(context.rows(REAL, groups=list(context.counts)))
     n_drawn, n_real = sum(drawn.values()), sum(real.values())

@@ -86,6 +86,7 @@
       view.removeAllModels();
       view.removeAllShapes();
       view.removeAllLabels();
+      this.hovered = null;
       view.setBackgroundColor(style.getPropertyValue("--crystal-ground").trim() || "#ffffff", 1);
       const atoms = bondedAtoms(cell, scene.elements, choices.repeats);
       this.drawAtoms(atoms);
