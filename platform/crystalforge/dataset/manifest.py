@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import read_json
 from crystalforge.home import DATASET_RECORD
-
-LATER_KEYS = ("schema", "filters", "origin")
-"""Manifests of earlier versions lack them."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,9 @@ class DatasetManifest:
             DamagedFileError: a key is missing or of another kind.
         """
         try:
-            expected = [part.name for part in fields(cls) if part.name not in LATER_KEYS or part.name in value]
+            # What has a default came with a later version: an earlier manifest lacks it.
+            required = {part.name for part in fields(cls) if part.default is part.default_factory is MISSING}
+            expected = [part.name for part in fields(cls) if part.name in required or part.name in value]
             known = {name: value[name] for name in expected}
             known["counts"] = {int(number): int(count) for number, count in value["counts"].items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
