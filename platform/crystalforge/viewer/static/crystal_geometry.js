@@ -48,7 +48,11 @@
   function pairRule(elements) {
     const values = Object.values(elements).map((style) => style.electronegativity ?? ELECTROPOSITIVE);
     const isIonic = Math.max(...values) - Math.min(...values) >= IONIC_DIFFERENCE;
-    const gives = (name) => (elements[name].electronegativity ?? ELECTROPOSITIVE) < ELECTROPOSITIVE;
+    const most = Math.max(...values) - IONIC_DIFFERENCE; // of what still gives its electrons, as gallium to oxygen
+    const gives = (name) => {
+      const value = elements[name].electronegativity ?? ELECTROPOSITIVE;
+      return value < ELECTROPOSITIVE || value <= most;
+    };
     return (one, other) => !(isIonic && gives(one) && gives(other));
   }
 
