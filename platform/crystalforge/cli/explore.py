@@ -19,6 +19,9 @@ def explore(
         str,
         typer.Option("--host", metavar="ADDRESS", help="Address to listen on; there is no password."),
     ] = "127.0.0.1",
+    memory_limit: Annotated[
+        str, typer.Option("--memory-limit", metavar="SIZE", help="Memory that the rows and each query may take.")
+    ] = "2GB",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser; only print the address.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -37,6 +40,8 @@ def explore(
       platform explore
 
       platform explore --home crystalforge-demo --port 0 --no-open
+
+      platform explore --memory-limit 16GB
     """
     from crystalforge.explore.protection import is_loopback
     from crystalforge.explore.server import serve
@@ -53,7 +58,7 @@ def explore(
         if not no_open:
             open_browser(url)
 
-    serve(Home.locate(home), host=host, port=port, ready=ready)
+    serve(Home.locate(home), host=host, port=port, memory_limit=memory_limit, ready=ready)
 
 
 def open_browser(url: str) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from crystalforge.catalog.changes import committed_state
 from crystalforge.catalog.query import DEFAULT_MEMORY_LIMIT, Catalog, open_catalog
-from crystalforge.errors import CrystalforgeError
+from crystalforge.errors import CrystalforgeError, QueryError
 from crystalforge.explore.questions import Question
 from crystalforge.home import Home
 
@@ -97,4 +97,12 @@ class LiveCatalog:
         self._catalog.close()
 
     def _open(self) -> Catalog:
-        return open_catalog(self.home, memory_limit=self._memory_limit, kept=KEPT)
+        try:
+            return open_catalog(self.home, memory_limit=self._memory_limit, kept=KEPT)
+        except QueryError as error:
+            if "Out of Memory" not in str(error):
+                raise
+            raise QueryError(
+                f"The crystals of {self.home.path} need more memory than {self._memory_limit}: expected that all of "
+                "them fit. Give more with --memory-limit."
+            ) from error

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 
+from crystalforge.catalog.query import DEFAULT_MEMORY_LIMIT
 from crystalforge.errors import UsageError
 from crystalforge.explore.live_catalog import LiveCatalog
 from crystalforge.home import Home
@@ -18,13 +19,21 @@ STOP_LIMIT_S = 3
 """How long requests in progress may still take at the end."""
 
 
-def serve(home: Home, *, host: str = LOOPBACK, port: int = DEFAULT_PORT, ready: Callable[[str], None]) -> None:
+def serve(
+    home: Home,
+    *,
+    host: str = LOOPBACK,
+    port: int = DEFAULT_PORT,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    ready: Callable[[str], None],
+) -> None:
     """Answer requests until the process is interrupted.
 
     Args:
         home: whose rows are shown; only read.
         host: address to listen on.
         port: 0 for any that is free.
+        memory_limit: of the process of SQL, such as ``2GB``: all rows of ``crystals`` must fit.
         ready: called with the address of the page once requests are taken.
 
     Raises:
@@ -37,7 +46,7 @@ def serve(home: Home, *, host: str = LOOPBACK, port: int = DEFAULT_PORT, ready: 
 
         from crystalforge.explore.app import create_app
 
-        catalog = LiveCatalog(home)
+        catalog = LiveCatalog(home, memory_limit)
         try:
             config = uvicorn.Config(
                 create_app(catalog, host),

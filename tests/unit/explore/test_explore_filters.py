@@ -117,6 +117,11 @@ def test_a_query_that_dies_leaves_the_snapshot_alive(catalog_home: Home) -> None
         catalog.close()
 
 
+def test_a_home_that_does_not_fit_is_told_what_to_give(bundled_home: Home) -> None:
+    with pytest.raises(QueryError, match=r"need more memory than 3MB.*Give more with --memory-limit"):
+        LiveCatalog(bundled_home, memory_limit="3MB")
+
+
 def test_the_page_is_whole_and_refers_to_nothing_else() -> None:
     """Every file that a file names is there, none is asked of a network, and no script stands in the page itself."""
     files = page_files()
