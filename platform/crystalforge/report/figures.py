@@ -93,8 +93,8 @@ def _line(source: Source, shape: str) -> Trace:
     return {"line": {"color": f"role:{source.role}", "width": width, "dash": dash, "shape": shape}}
 
 
-def vertical(x: float, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A thin line at x over the whole height, and its words: a shape and an annotation."""
+def vertical(x: float, text: str, side: str = "left") -> tuple[dict[str, Any], dict[str, Any]]:
+    """A thin line at x over the whole height, and its words, whose ``side`` is at the line: shape, annotation."""
     line = {"color": "role:soft", "width": 1, "dash": "dot"}
     shape = {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "paper", "line": line}
     words = {
@@ -103,7 +103,7 @@ def vertical(x: float, text: str) -> tuple[dict[str, Any], dict[str, Any]]:
         "yref": "paper",
         "text": text,
         "showarrow": False,
-        "xanchor": "left",
+        "xanchor": side,
         "yanchor": "top",
         "font": {"size": 11, "color": "role:soft"},
     }

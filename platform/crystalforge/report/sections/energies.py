@@ -82,7 +82,7 @@ def _pools(context: ReportContext) -> list[dict[str, Any]]:
 
 
 def _lines() -> dict[str, Any]:
-    shapes, words = zip(vertical(0.0, "hull"), vertical(NEARLY_STABLE, "0.1"), strict=True)
+    shapes, words = zip(vertical(0.0, "hull", "right"), vertical(NEARLY_STABLE, "0.1"), strict=True)
     return {"shapes": list(shapes), "annotations": list(words)}
 
 

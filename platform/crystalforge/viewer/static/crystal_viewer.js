@@ -9,7 +9,9 @@
   const SPHERE = 0.36; // ball and stick: radius of a ball over the atomic radius
   const STICK = 0.11; // Å
   const EDGE = 0.025; // Å
-  const TILT = [-0.24, 0.44]; // radians about x and y: the usual view of a cell, c nearly up
+  const halfTurns = (angle) => [Math.sin(angle / 2), Math.cos(angle / 2)];
+  const [[SIN_X, COS_X], [SIN_Y, COS_Y]] = [halfTurns(0.24), halfTurns(-0.44)];
+  const TILT = product([SIN_X, 0, 0, COS_X], [0, SIN_Y, 0, COS_Y]); // the usual view of a cell: c nearly up
   const AXES = { a: "#d55e00", b: "#009e73", c: "#0072b2" }; // Okabe and Ito: told apart by the colour-blind
   const CELL_NAMES = { conventional: "conventional cell", primitive: "primitive cell", relaxed: "relaxed cell" };
   const xyz = ([x, y, z]) => ({ x, y, z });
@@ -68,7 +70,7 @@
       if (name === "spin") return this.setSpin(value);
       const eye = this.view.getView();
       this.draw();
-      if (name === "cell" || name === "repeats") this.fit(eye);
+      if (name === "cell" || name === "repeats") this.fit(eye.slice(4, 8));
       else this.view.setView(eye);
     }
 
@@ -157,10 +159,10 @@
     }
 
     drawLabels(atoms, ink) {
+      const style = { fontColor: ink, fontSize: 12, backgroundOpacity: 0, alignment: "center", inFront: true };
+      const later = true; // not a picture for each label
       for (const { label, x, y, z } of atoms)
-        this.view.addLabel(label, {
-          position: { x, y, z }, fontColor: ink, fontSize: 12, backgroundOpacity: 0, alignment: "center", inFront: true,
-        });
+        this.view.addLabel(label, { ...style, position: { x, y, z } }, undefined, later);
     }
 
     /** Look along a lattice vector ("a", "b", "c"), or from the usual side (null). */
@@ -170,21 +172,15 @@
       const z = times(toEye, 1 / norm(toEye));
       const flat = minus(up, times(z, dot(up, z)));
       const y = times(flat, 1 / norm(flat));
-      const eye = this.view.getView();
-      eye.splice(4, 4, ...quaternionOf([cross(y, z), y, z]));
-      this.view.setView(eye);
-      if (!axis) {
-        this.view.rotate((TILT[1] * -180) / Math.PI, "vy");
-        this.view.rotate((TILT[0] * -180) / Math.PI, "vx");
-      }
-      this.fit(this.view.getView());
+      const along = quaternionOf([cross(y, z), y, z]);
+      this.fit(axis ? along : product(TILT, along));
     }
 
-    /** Move and zoom to the whole crystal, turned as `eye` is. */
-    fit(eye) {
+    /** Move and zoom to the whole crystal, turned by a quaternion. */
+    fit(quaternion) {
       this.view.zoomTo();
       const whole = this.view.getView();
-      whole.splice(4, 4, ...eye.slice(4, 8));
+      whole.splice(4, 4, ...quaternion);
       this.view.setView(whole);
       this.view.zoom(1 / this.margin);
     }
@@ -292,6 +288,12 @@
   function rotated(vector, [x, y, z, w]) {
     const twice = times(cross([x, y, z], vector), 2);
     return add(add(vector, times(twice, w)), cross([x, y, z], twice));
+  }
+
+  /** The rotation q, then the rotation p, as quaternions (x, y, z, w). */
+  function product(p, q) {
+    const [u, v] = [p.slice(0, 3), q.slice(0, 3)];
+    return [...add(add(times(v, p[3]), times(u, q[3])), cross(u, v)), p[3] * q[3] - dot(u, v)];
   }
 
   /** Quaternion (x, y, z, w) of the rotation whose matrix has these rows. */
