@@ -75,8 +75,8 @@ def _relaxation(relaxed: dict[str, Any] | None, lineage: Lineage) -> Step:
     return _step(
         "relaxation",
         f"{relaxed['potential']} {relaxed['potential_version']}: {relaxed['steps_symmetric'] + relaxed['steps_free']} "
-        f"steps, atoms moved {fixed(relaxed['rmsd'], 3)} Å, volume {100 * relaxed['volume_change']:+.1f} %{broken}; "
-        f"space group found after it {relaxed['space_group_after_loose'] or 'none'} (symprec 0.1 Å)",
+        f"steps, atoms moved {fixed(relaxed['rmsd'], 3)} Å, volume changed by "
+        f"{_percent(relaxed['volume_change'])}{broken}; space group found after it {relaxed['space_group_after_loose'] or 'none'} (symprec 0.1 Å)",
     )
 
 
@@ -110,3 +110,7 @@ def _calculation(row: dict[str, Any]) -> Step:
     if row["systems_without_reference"]:
         words += f"; no known compound in {row['systems_without_reference']}"
     return _step(name, words)
+
+
+def _percent(share: float | None) -> str:
+    return f"{fixed(None if share is None else 100 * share, 1)} %"
