@@ -76,7 +76,8 @@ def _relaxation(relaxed: dict[str, Any] | None, lineage: Lineage) -> Step:
         "relaxation",
         f"{relaxed['potential']} {relaxed['potential_version']}: {relaxed['steps_symmetric'] + relaxed['steps_free']} "
         f"steps, atoms moved {fixed(relaxed['rmsd'], 3)} Å, volume changed by "
-        f"{_percent(relaxed['volume_change'])}{broken}; space group found after it {relaxed['space_group_after_loose'] or 'none'} (symprec 0.1 Å)",
+        f"{_percent(relaxed['volume_change'])}{broken}; "
+        f"space group found after it {relaxed['space_group_after_loose'] or 'none'} (symprec 0.1 Å)",
     )
 
 
