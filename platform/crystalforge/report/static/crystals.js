@@ -66,17 +66,20 @@
       setTimeout(() => { status.textContent = ""; }, 2500);
     });
 
+  let maker = null; // one for all: a browser keeps few WebGL contexts
+
   /** Small pictures, one after another while the page is idle, from a viewer that nobody sees. */
   function drawPictures() {
-    const hidden = document.createElement("div");
-    hidden.className = "picture-maker";
-    hidden.setAttribute("aria-hidden", "true");
-    document.body.append(hidden);
-    const maker = new Crystalforge.CrystalViewer(hidden, { axes: false, margin: 0.68 });
+    if (!maker) {
+      const hidden = document.createElement("div");
+      hidden.className = "picture-maker";
+      hidden.setAttribute("aria-hidden", "true");
+      document.body.append(hidden);
+      maker = new Crystalforge.CrystalViewer(hidden, { axes: false, margin: 0.68 });
+    }
     const later = window.requestIdleCallback || ((action) => setTimeout(action, 30));
     const next = (place) => {
       if (place >= crystals.length || !maker.view) {
-        hidden.remove();
         document.documentElement.dataset.pictures = "drawn";
         return;
       }
