@@ -64,7 +64,7 @@ def crystal_scene(row: Mapping[str, Any], relaxed: Mapping[str, Any] | None = No
     return {
         "name": row.get("formula") or "".join(species.tolist()),
         "space_group": f"{group.international_symbol} ({number})",
-        "elements": element_styles(species.tolist()),
+        "elements": element_styles(name for cell in cells.values() for name in cell["species"]),
         "cells": cells,
     }
 

@@ -63,7 +63,9 @@ def test_relaxed_cell_is_read_from_a_flat_row(heusler: dict[str, object]) -> Non
         "frac_coords": [0.0, 0.0, 0.0, 0.5, 0.5, 0.5],
     }
     assert relaxed_cell(relaxation)["frac_coords"] == [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
-    assert list(crystal_scene(heusler, relaxation)["cells"]) == ["conventional", "primitive", "relaxed"]
+    scene = crystal_scene(heusler, relaxation)
+    assert list(scene["cells"]) == ["conventional", "primitive", "relaxed"]
+    assert set(scene["elements"]) == {"Li", "Al", "Si", "Cs", "Cl"}, "each atom that is drawn has its colour"
     assert "relaxed" not in crystal_scene(heusler, {"lattice": None})["cells"]
 
 
