@@ -17,10 +17,9 @@ from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import list_datasets
 from crystalforge.files import read_json
 from crystalforge.gan.recipe import Recipe
-from crystalforge.home import TRAINING_RECORD, Home
+from crystalforge.home import GENERATION_RECORD, SCREENING_RECORD, TRAINING_RECORD, Home
 from crystalforge.jobs.trained_models import TrainedModels, known_models
 from crystalforge.schemas.relaxations import RelaxationStatus
-from crystalforge.screening.plan import SCREENING_RECORD
 from crystalforge.validation.ledger import LEDGER_FILE, Ledger
 from crystalforge.validation.states import AttemptState
 
@@ -64,6 +63,8 @@ def expected_training(home: Home, recipe: Recipe, groups: Iterable[int]) -> Expe
     A group that was never trained here counts as the mean of the others.
     """
     wanted, at_once = list(groups), cpus()
+    if not wanted:
+        return ExpectedTime(0.0, "as nothing is left to train")
     seconds: dict[int, list[float]] = {}
     trainings = [models for models in known_models(home) if models.recipe == recipe.name and models.records]
     for models in trainings:
@@ -72,8 +73,6 @@ def expected_training(home: Home, recipe: Recipe, groups: Iterable[int]) -> Expe
             if times := record.get("seconds"):
                 loop = times["loop"] * recipe.total_steps / planned
                 seconds.setdefault(number, []).append(times["start"] + loop + times["end"])
-    if not wanted:
-        return ExpectedTime(0.0, "as nothing is left to train")
     if not seconds:
         return ExpectedTime(None, f"as no training of recipe {recipe.name} in this home has recorded its times")
     means = {number: mean(each) for number, each in seconds.items()}
@@ -105,7 +104,7 @@ def _drawn(home: Home, training_ids: set[str]) -> tuple[dict[int, int], dict[int
     rows: dict[int, int] = {}
     seconds: dict[int, float] = {}
     generations = 0
-    for record in sorted(home.generations.glob("*/generation.json")):
+    for record in sorted(home.generations.glob(f"*/{GENERATION_RECORD}")):
         if read_json(record).get("training_id") not in training_ids:
             continue
         lines = [line for line in ShardManifest(record.parent).records() if line.get("seconds")]
@@ -119,6 +118,8 @@ def _drawn(home: Home, training_ids: set[str]) -> tuple[dict[int, int], dict[int
 
 def expected_screening(home: Home, potential: str, crystals: int, workers: int | None) -> ExpectedTime:
     """Of relaxing so many crystals: as a relaxation by the same potential took in the mean."""
+    if not crystals:
+        return ExpectedTime(0.0, "as nothing is left to relax")
     at_once = workers or cpus()
     times: list[float] = []
     screenings = 0
@@ -128,8 +129,6 @@ def expected_screening(home: Home, potential: str, crystals: int, workers: int |
         found = _relaxation_seconds(ShardManifest(record.parent))
         screenings += bool(found)
         times += found
-    if not crystals:
-        return ExpectedTime(0.0, "as nothing is left to relax")
     if not times:
         return ExpectedTime(None, f"as no screening by {potential} in this home has recorded its times")
     basis = (

@@ -59,3 +59,17 @@ def composition_columns(*, nullable: bool) -> list[pa.Field]:
             nullable=nullable,
         ),
     ]
+
+
+WHOLE_CRYSTAL = [
+    column("crystal_id", STRING, "Hash of the canonical content: equal crystals share it"),
+    column("space_group_number", pa.int16(), "Space group, 1 to 230"),
+    column("hall_number", pa.int16(), "Hall number of the setting of cell and sites, 1 to 530"),
+    column("elements", THREE_STRINGS, "Elements of the three representative sites, by electronegativity"),
+    column("base_frac_coords", THREE_SITES, "Representative sites (fractional)"),
+    column("wyckoff_letters", THREE_STRINGS, "Wyckoff letters of the sites"),
+    column("multiplicities", THREE_INTEGERS, "Multiplicities in the conventional cell"),
+    *CELL_COLUMNS,
+    *composition_columns(nullable=False),
+]
+"""A crystal whose sites all have a place: its name, sites and cell, and what follows from them."""

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from crystalforge.schemas.columns import (
-    CELL_COLUMNS,
-    LABEL,
-    STRING,
-    THREE_INTEGERS,
-    THREE_SITES,
-    THREE_STRINGS,
-    column,
-    composition_columns,
-    table_schema,
-)
+from crystalforge.schemas.columns import LABEL, STRING, WHOLE_CRYSTAL, column, table_schema
 
 CRYSTALS = table_schema(
     "crystals",
@@ -23,15 +13,7 @@ CRYSTALS = table_schema(
         column("source", STRING, "candidates (drawn and accepted) or materials (real)"),
         column("source_id", STRING, "Its sample_id or material_id"),
         column("origin", LABEL, "Generation that drew it, or dataset that holds it"),
-        column("crystal_id", STRING, "Hash of the canonical content: equal crystals share it"),
-        column("space_group_number", pa.int16(), "Space group, 1 to 230"),
-        column("hall_number", pa.int16(), "Hall number of the setting of cell and sites, 1 to 530"),
-        column("elements", THREE_STRINGS, "Elements of the three representative sites, by electronegativity"),
-        column("base_frac_coords", THREE_SITES, "Representative sites (fractional)"),
-        column("wyckoff_letters", THREE_STRINGS, "Wyckoff letters of the sites"),
-        column("multiplicities", THREE_INTEGERS, "Multiplicities in the conventional cell"),
-        *CELL_COLUMNS,
-        *composition_columns(nullable=False),
+        *WHOLE_CRYSTAL,
         column("anonymous_formula", STRING, "Reduced formula without its elements, as ABX3"),
         column(
             "formation_energy_per_atom",

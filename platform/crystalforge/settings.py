@@ -46,17 +46,21 @@ class SettingsFile:
         """Line in which each key or table begins, from 1.
 
         TOML's own parser says it: a key is in the first lines that parse with it, after those that parse without.
+        Comments, of which a file of `platform config init` is full, are parsed with what follows them.
         """
         found: dict[Keys, int] = {}
-        begin, lines = 1, self.text.splitlines()
-        for number in range(1, len(lines) + 1):
+        begin, lines = 0, self.text.splitlines()
+        for number, line in enumerate(lines, start=1):
+            if not begin and line.lstrip()[:1] in ("", "#"):
+                continue
+            begin = begin or number
             try:
                 values = tomllib.loads("\n".join(lines[:number]))
             except tomllib.TOMLDecodeError:
                 continue  # in the middle of a value of several lines
             for keys in _all_keys(values):
                 found.setdefault(keys, begin)
-            begin = number + 1
+            begin = 0
         return found
 
     def place(self, keys: Sequence[str]) -> str:

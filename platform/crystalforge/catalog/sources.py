@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from crystalforge.catalog.inventory import committed_datasets, committed_generations
@@ -31,13 +32,7 @@ def generation_records(home: Home, wanted: Collection[str]) -> list[dict[str, An
 
 def training_record(home: Home, training_id: str) -> dict[str, Any]:
     """Recipe, dataset and seed of a training; only its name where its record is gone or damaged."""
-    try:
-        path = path_within(home.trainings, training_id, source=home.generations) / TRAINING_RECORD
-        record = read_json(path) if path.is_file() else {}
-    except CrystalforgeError:
-        record = {}
-    known = {key: record.get(key) for key in TRAINING_KEYS} if isinstance(record, dict) else {}
-    return {"training_id": training_id, "record_found": bool(record), **known}
+    return {"training_id": training_id, **_record(home.trainings, training_id, TRAINING_RECORD, TRAINING_KEYS)}
 
 
 def dataset_records(home: Home, wanted: Sequence[str]) -> list[dict[str, Any]]:
@@ -55,10 +50,15 @@ def dataset_records(home: Home, wanted: Sequence[str]) -> list[dict[str, Any]]:
 
 def screening_record(home: Home, screening_id: str) -> dict[str, Any]:
     """Potential and limits of a screening; only its name where its record is gone or damaged."""
+    return {"screening_id": screening_id, **_record(home.screenings, screening_id, SCREENING_RECORD, SCREENING_KEYS)}
+
+
+def _record(folder: Path, name: str, file: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Some of what a record says; that none was found where it is gone or damaged, or the name leads elsewhere."""
     try:
-        path = path_within(home.screenings, screening_id, source=home.screenings) / SCREENING_RECORD
+        path = path_within(folder, name, source=folder) / file
         record = read_json(path) if path.is_file() else {}
     except CrystalforgeError:
         record = {}
-    known = {key: record.get(key) for key in SCREENING_KEYS} if isinstance(record, dict) else {}
-    return {"screening_id": screening_id, "record_found": bool(record), **known}
+    known = {key: record.get(key) for key in keys} if isinstance(record, dict) else {}
+    return {"record_found": bool(record), **known}

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 
 from crystalforge.errors import CrystalforgeError
-from crystalforge.home import DATASET_RECORD, GENERATION_RECORD, TRAINING_RECORD, Home
+from crystalforge.home import DATASET_RECORD, GENERATION_RECORD, SCREENING_RECORD, TRAINING_RECORD, Home
 
 Items = list[tuple[str, str]]
 """Values, each with a word on it."""
@@ -79,7 +79,7 @@ def generations(context: typer.Context, incomplete: str) -> Items:
 
 def screenings(context: typer.Context, incomplete: str) -> Items:
     """Screenings of the home."""
-    records = _records(context, "screenings", "screening.json")
+    records = _records(context, "screenings", SCREENING_RECORD)
     found = ((name, f"{record.get('count')} {record.get('source')}") for name, record in records)
     return _fitting(found, incomplete)
 

@@ -8,7 +8,15 @@ import typer
 
 from crystalforge.cli import complete
 from crystalforge.cli.console import add_row, new_table, note, show_dry_run, show_json, show_table
-from crystalforge.cli.options import DryRunOption, HomeOption, JsonOption, parse_space_groups
+from crystalforge.cli.options import (
+    ASKED,
+    DryRunOption,
+    ElementsOption,
+    ExcludeElementsOption,
+    HomeOption,
+    JsonOption,
+    parse_space_groups,
+)
 from crystalforge.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -16,7 +24,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Build, list and show datasets of known crystals.")
 
-ASKED = "What is asked of the crystals"
 WHOSE = "Whose they are"
 SERVER = "How a server is asked"
 
@@ -42,13 +49,8 @@ def build(
             rich_help_panel=ASKED,
         ),
     ] = None,
-    elements: Annotated[
-        str | None,
-        typer.Option(help="Elements of every crystal, * is any: Li,*,O.", metavar="X,*,X", rich_help_panel=ASKED),
-    ] = None,
-    exclude_elements: Annotated[
-        str | None, typer.Option(help="Elements of no crystal: Pb,Hg.", metavar="X,X", rich_help_panel=ASKED)
-    ] = None,
+    elements: ElementsOption = None,
+    exclude_elements: ExcludeElementsOption = None,
     max_energy_above_hull: Annotated[
         float | None,
         typer.Option(

@@ -9,8 +9,11 @@ import typer
 from crystalforge.cli import complete
 from crystalforge.cli.console import json_of, note, show_dry_run, show_json
 from crystalforge.cli.options import (
+    ASKED,
     MAX_SEED,
     DryRunOption,
+    ElementsOption,
+    ExcludeElementsOption,
     HomeOption,
     JsonOption,
     SpaceGroupsOption,
@@ -37,7 +40,6 @@ PLAN_CHOICES = (
     "distinct",
     "new_templates",
 )
-ASKED = "What is asked of the crystals"
 
 
 def generate(
@@ -68,13 +70,8 @@ def generate(
         float,
         typer.Option(min=0.0, help="Least distance over the sum of the atomic radii that an accepted crystal has."),
     ] = 0.75,
-    elements: Annotated[
-        str | None,
-        typer.Option(help="Elements of every crystal, * is any: Li,*,O.", metavar="X,*,X", rich_help_panel=ASKED),
-    ] = None,
-    exclude_elements: Annotated[
-        str | None, typer.Option(help="Elements of no crystal: Pb,Hg.", metavar="X,X", rich_help_panel=ASKED)
-    ] = None,
+    elements: ElementsOption = None,
+    exclude_elements: ExcludeElementsOption = None,
     formula: Annotated[
         str | None,
         typer.Option(help="Exact, as LiAlSi, or anonymous, as ABX3.", metavar="FORMULA", rich_help_panel=ASKED),

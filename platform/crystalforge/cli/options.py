@@ -25,6 +25,9 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 """Its default in a command is ``False``."""
 
+ASKED = "What is asked of the crystals"
+"""Title of the options that choose by elements and the like."""
+
 AGAINST = "What they are judged against"
 """Title of the options of a hull."""
 
@@ -42,6 +45,20 @@ SpaceGroupsOption = Annotated[
 ]
 """Give it to ``parse_space_groups``."""
 
+
+ElementsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--elements", help="Elements of every crystal, * is any: Li,*,O.", metavar="X,*,X", rich_help_panel=ASKED
+    ),
+]
+"""Its default in a command is ``None``."""
+
+ExcludeElementsOption = Annotated[
+    str | None,
+    typer.Option("--exclude-elements", help="Elements of no crystal: Pb,Hg.", metavar="X,X", rich_help_panel=ASKED),
+]
+"""Its default in a command is ``None``."""
 
 ReferenceOption = Annotated[
     Path | None,

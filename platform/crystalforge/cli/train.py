@@ -60,7 +60,8 @@ def train_all(
     from crystalforge.dataset import find_dataset
     from crystalforge.gan.recipe import load_recipe
     from crystalforge.home import Home
-    from crystalforge.steps.trainings import train_all as run
+    from crystalforge.jobs.resources import TrainerResources
+    from crystalforge.jobs.train_all import train_all as run
 
     where = Home.locate(home)
     chosen, crystals = load_recipe(recipe).with_steps(steps), find_dataset(where, dataset)
@@ -70,13 +71,13 @@ def train_all(
 
         show_dry_run(dry_training(where, crystals, chosen, seed=seed, space_groups=groups), as_json=as_json)
         return
-    n_steps, dataset_id = chosen.total_steps, crystals.dataset_id
+    n_steps = chosen.total_steps
     steps_done: dict[int, int] = {}
     with progress("generator steps", total=0) as update:
 
         def started(training_id: str, missing: list[int], done: list[int]) -> None:
             note(
-                f"Training {training_id} on {dataset_id}: {len(missing)} space groups to train, "
+                f"Training {training_id} on {crystals.dataset_id}: {len(missing)} space groups to train, "
                 f"{len(done)} trained already."
             )
             steps_done.update(dict.fromkeys(missing, 0) | dict.fromkeys(done, n_steps))
@@ -89,14 +90,12 @@ def train_all(
             update(sum(steps_done.values()), f"{word} (noise {terms['accepted_share_null']:.0%})")
 
         summary = run(
-            dataset=dataset_id,
-            recipe=recipe,
-            space_groups=groups,
-            steps=steps,
+            where,
+            crystals,
+            chosen,
             seed=seed,
-            resources=resources,
-            home=where,
-            check=False,
+            space_groups=groups,
+            resources=TrainerResources.parse(resources) if resources else None,
             progress=epoch_ended,
             on_start=started,
         )

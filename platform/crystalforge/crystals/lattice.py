@@ -71,6 +71,20 @@ def _cosines(degrees: FloatArray) -> FloatArray:
     return cosines
 
 
+def lattice_parameters_of(lattice: FloatArray) -> FloatArray:
+    """Lengths and angles of one cell, however it is turned.
+
+    Args:
+        lattice: (3, 3) vectors as rows (Å).
+
+    Returns:
+        (6,).
+    """
+    lengths = np.linalg.norm(lattice, axis=1)
+    cosines = [lattice[i] @ lattice[j] / (lengths[i] * lengths[j]) for i, j in ((1, 2), (0, 2), (0, 1))]
+    return np.array([*lengths, *np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))])
+
+
 def metric_tensors(lattice_parameters: ArrayLike) -> FloatArray:
     """Metric tensor G of each cell: the squared length of a fractional vector f is f·G·f.
 

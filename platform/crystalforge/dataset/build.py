@@ -109,7 +109,8 @@ def _build(home: Home, asked: BuildRequest, progress: Progress | None, fetched: 
     check_name(asked.name or "dataset")
     opened = _open(home, asked, groups, fetched)
     chosen_name = check_name(asked.name or as_name(opened.default_name))
-    request = request_of(asked, opened, chosen_name, groups)
+    checksum = opened.checksum()
+    request = request_of(asked, opened, checksum, chosen_name, groups)
     with exclusive(home.datasets / f".build-{chosen_name}-{request}", f"The build of dataset {chosen_name}"):
         existing = next((found for found in list_datasets(home) if found.request == request), None)
         whole = existing and _whole(home, existing.dataset_id)
@@ -123,12 +124,12 @@ def _build(home: Home, asked: BuildRequest, progress: Progress | None, fetched: 
         _refuse_empty(opened, exclusions, curated)
         materials = materials_table(columns, curated)
         seconds = time.monotonic() - started
-        return _commit(home, opened, asked, chosen_name, groups, request, materials, exclusions, seconds)
+        return _commit(home, opened, asked, chosen_name, groups, checksum, request, materials, exclusions, seconds)
 
 
-def request_of(asked: BuildRequest, source: Source, name: str, groups: Sequence[int]) -> str:
+def request_of(asked: BuildRequest, source: Source, checksum: str, name: str, groups: Sequence[int]) -> str:
     """Fingerprint of all that decides a dataset's crystals: an equal one needs no second build."""
-    identity: list[Any] = [CURATION_VERSION, name, source.checksum(), source.kind, sorted(groups)]
+    identity: list[Any] = [CURATION_VERSION, name, checksum, source.kind, sorted(groups)]
     if asked.filters.to_json():
         identity.append(asked.filters.to_json())
     return fingerprint(identity, digits=16)
@@ -176,6 +177,7 @@ def _commit(
     asked: BuildRequest,
     name: str,
     groups: list[int],
+    source_checksum: str,
     request: str,
     materials: pa.Table,
     exclusions: list[Exclusion],
@@ -194,7 +196,7 @@ def _commit(
             name=name,
             source=source.given,
             source_kind=str(source.kind),
-            source_checksum=source.checksum(),
+            source_checksum=source_checksum,
             licence=asked.licence or source.licence,
             attribution=asked.attribution or source.attribution,
             space_groups=groups,

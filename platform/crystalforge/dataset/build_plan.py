@@ -12,7 +12,7 @@ from crystalforge.dataset.build_request import BuildRequest, as_name, check_name
 from crystalforge.dataset.cif_records import cif_files, count_csv_rows
 from crystalforge.dataset.servers import Download, is_server
 from crystalforge.dataset.servers.download import snapshot_folder
-from crystalforge.dataset.servers.request import Request, checked_kind
+from crystalforge.dataset.servers.request import Request
 from crystalforge.dataset.sources import Source, SourceKind, downloaded_source
 from crystalforge.dataset.store import list_datasets
 from crystalforge.errors import SourceError
@@ -55,9 +55,7 @@ def plan_build(home: Home, asked: BuildRequest) -> BuildPlan:
     if not is_server(asked.source):
         return _of_source(home, asked, source_here(asked), groups)
     options = asked.fetching
-    request = Request(
-        asked.source, checked_kind(asked.source, options), asked.filters, tuple(sorted(set(groups))), options
-    )
+    request = Request.checked(asked.source, asked.filters, groups, options)
     download = Download(snapshot_folder(home.downloads / request.folder_name, refresh=options.refresh))
     record = download.record()
     if record is not None:
@@ -70,7 +68,7 @@ def plan_build(home: Home, asked: BuildRequest) -> BuildPlan:
 
 def _of_source(home: Home, asked: BuildRequest, source: Source, groups: list[int]) -> BuildPlan:
     name = check_name(asked.name or as_name(source.default_name))
-    request = request_of(asked, source, name, groups)
+    request = request_of(asked, source, source.checksum(), name, groups)
     existing = next((found.dataset_id for found in list_datasets(home) if found.request == request), None)
     inputs = _count(source)
     return BuildPlan(name, str(source.kind), groups, inputs, inputs if source.record else None, existing=existing)

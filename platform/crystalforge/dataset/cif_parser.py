@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from crystalforge.dataset.cif_child import CifChild, ParserLimits
 from crystalforge.dataset.exclusion import Exclusion, LeftOutError
@@ -17,25 +17,6 @@ from crystalforge.dataset.standardise import StandardisedCrystal
 MOST_CHILDREN = 4
 PENDING_PER_CHILD = 4
 """Texts read ahead of the parsers; bounds the memory."""
-
-
-class CrystalRecord(Protocol):
-    """An input that the child process can make a crystal of."""
-
-    @property
-    def input(self) -> str:
-        """What a report calls it."""
-
-    @property
-    def material_id(self) -> str:
-        """Identifier in the source."""
-
-    @property
-    def properties(self) -> dict[str, float | None]:
-        """``formation_energy_per_atom`` and the like, from the source."""
-
-    def question(self) -> dict[str, Any]:
-        """What the child process is sent."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +36,7 @@ class CifRecord:
     properties: dict[str, float | None] = field(default_factory=dict)
 
     def question(self) -> dict[str, Any]:
-        """The text alone."""
+        """What the child process is sent: the text alone."""
         return {"cif": self.cif}
 
 
@@ -91,10 +72,12 @@ class UnitCellRecord:
     properties: dict[str, float | None] = field(default_factory=dict)
 
     def question(self) -> dict[str, Any]:
-        """Cell and atoms alone."""
+        """What the child process is sent: cell and atoms alone."""
         return {"unit_cell": asdict(self.unit_cell)}
 
 
+CrystalRecord = CifRecord | UnitCellRecord
+"""An input that the child process can make a crystal of."""
 Parsed = tuple[CrystalRecord, StandardisedCrystal] | Exclusion
 
 

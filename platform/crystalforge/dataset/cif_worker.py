@@ -20,11 +20,10 @@ from typing import Any, TextIO
 import numpy as np
 
 from crystalforge.dataset.exclusion import ExclusionReason, LeftOutError
-from crystalforge.dataset.standardise import StandardisedCrystal, standardise
+from crystalforge.dataset.standardise import FULL_OCCUPANCY_TOLERANCE, StandardisedCrystal, standardise
 
 EXIT_OUT_OF_MEMORY = 86
 """Leaves the process after a ``MemoryError``: its memory may be in pieces."""
-FULL_OCCUPANCY_TOLERANCE = 1e-3
 
 
 def main() -> None:

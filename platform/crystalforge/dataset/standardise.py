@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from crystalforge.crystals.lattice import lattice_parameters_of
 from crystalforge.dataset.exclusion import ExclusionReason, LeftOutError
 from crystalforge.symmetry import hall_number_of
 
@@ -19,6 +20,7 @@ SYMPREC = 0.1
 """Tolerance (Å) of the symmetry search: the one that the paper's reference code uses."""
 LEAST_VOLUME = 0.1
 """Volume (Å³) below which a cell counts as flat (CDVAE's bound)."""
+FULL_OCCUPANCY_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def standardise(
     Raises:
         LeftOutError: not a crystal of three elements on three inequivalent sites.
     """
-    _check_cell(lattice, frac_coords)
+    check_cell(lattice, frac_coords)
     elements = np.unique(atomic_numbers)
     if len(elements) != 3:
         raise LeftOutError(ExclusionReason.NOT_TERNARY, f"expected 3 elements, found {len(elements)}")
@@ -75,18 +77,27 @@ def standardise(
     return StandardisedCrystal(
         space_group_number=int(dataset.number),
         hall_number=int(dataset.hall_number),
-        lattice_parameters=_lattice_parameters(np.asarray(dataset.std_lattice)),
+        lattice_parameters=lattice_parameters_of(np.asarray(dataset.std_lattice)).tolist(),
         atomic_numbers=[int(dataset.std_types[site]) for site in sites],
         frac_coords=[[float(x) for x in dataset.std_positions[site]] for site in sites],
         n_atoms_conventional=len(dataset.std_types),
     )
 
 
-def _check_cell(lattice: NDArray[np.float64], frac_coords: NDArray[np.float64]) -> None:
-    if not np.isfinite(lattice).all() or not np.isfinite(frac_coords).all():
+def check_cell(lattice: NDArray[np.float64], coords: NDArray[np.float64]) -> None:
+    """Refuse a cell that no search for symmetry needs to see.
+
+    Args:
+        lattice: (3, 3) rows a, b, c (Å).
+        coords: (n_atoms, 3), Cartesian or fractional.
+
+    Raises:
+        LeftOutError: a number is not finite, or the cell has no volume.
+    """
+    if not np.isfinite(lattice).all() or not np.isfinite(coords).all():
         raise LeftOutError(ExclusionReason.BAD_CELL, "expected finite cell vectors and coordinates, found NaN or ∞")
     volume = abs(float(np.linalg.det(lattice)))
-    if volume < LEAST_VOLUME:
+    if not volume >= LEAST_VOLUME:
         raise LeftOutError(
             ExclusionReason.BAD_CELL, f"expected a cell of at least {LEAST_VOLUME} Å³, found {volume:.3g} Å³"
         )
@@ -118,10 +129,3 @@ def _call_spglib(cell: tuple[Any, Any, Any], hall_number: int) -> Any | None:
             return spglib.get_symmetry_dataset(cell, symprec=SYMPREC, hall_number=hall_number)
         except spglib.SpglibError:
             return None
-
-
-def _lattice_parameters(lattice: NDArray[np.float64]) -> list[float]:
-    lengths = np.linalg.norm(lattice, axis=1)
-    pairs = ((1, 2), (0, 2), (0, 1))
-    cosines = [lattice[i] @ lattice[j] / (lengths[i] * lengths[j]) for i, j in pairs]
-    return [*map(float, lengths), *map(float, np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))))]

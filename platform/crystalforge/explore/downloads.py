@@ -48,7 +48,7 @@ def download(catalog: LiveCatalog, pairs: Sequence[tuple[str, str]]) -> Response
     values = read_values(DOWNLOAD, pairs)
     names = [text for name, text in pairs if name == "id"]
     rows = _named(catalog, read_filters(pairs), names) if names else _fitting(catalog, pairs)
-    kind = FORMATS[values["format"]] if "format" in values else FORMATS["cif"]
+    kind = FORMATS[values.get("format", "cif")]
     kind = kind.of_many or kind if rows.num_rows > 1 else kind
     stem = (
         next(_entries(rows)).name.partition("_")[2]
@@ -90,19 +90,13 @@ def _entries(rows: pa.Table) -> Iterator[Entry]:
     return entries_of(ChosenCrystals(CrystalQuery("crystals"), rows, crystals, {}))
 
 
-def _texts(name: FormatName) -> Callable[[pa.Table], Iterator[tuple[str, str]]]:
-    """Writes one text for each crystal: its name with suffix, and the text."""
-    kind = EXPORT_FORMATS[name]
-
-    def texts(rows: pa.Table) -> Iterator[tuple[str, str]]:
-        for entry in _entries(rows):
-            yield entry.name + kind.suffix, kind.text_of(entry, CellKind.CONVENTIONAL) if kind.text_of else ""
-
-    return texts
+def _texts(name: FormatName, rows: pa.Table) -> Iterator[tuple[str, str]]:
+    """One text for each crystal: its name with suffix, and the text."""
+    return EXPORT_FORMATS[name].texts(_entries(rows), CellKind.CONVENTIONAL)
 
 
 def _one_text(name: FormatName) -> Callable[[pa.Table], bytes]:
-    return lambda rows: "\n".join(text for _, text in _texts(name)(rows)).encode()
+    return lambda rows: "\n".join(text for _, text in _texts(name, rows)).encode()
 
 
 def _archive(name: FormatName) -> Callable[[pa.Table], bytes]:
@@ -111,7 +105,7 @@ def _archive(name: FormatName) -> Callable[[pa.Table], bytes]:
     def write(rows: pa.Table) -> bytes:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file, text in _texts(name)(rows):
+            for file, text in _texts(name, rows):
                 archive.writestr(zipfile.ZipInfo(file, FIRST_DATE), text)
         return buffer.getvalue()
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-
 from crystalforge.crystals.elements import atomic_number, order_by_electronegativity
+from crystalforge.export.composition import formula_text
 from crystalforge.gan.constraints import Stoichiometry, anonymous_formula
 
 
@@ -108,7 +107,7 @@ def _plain(value: Any) -> Any:
 def _formula_condition(asked: Stoichiometry) -> Condition:
     if asked.elements is None:
         return Condition("anonymous_formula = $formula", {"formula": anonymous_formula(asked.counts)})
-    numbers = atomic_number(list(asked.elements))
-    order = order_by_electronegativity(numbers[None])[0]
-    text = "".join(f"{asked.elements[i]}{asked.counts[i] if asked.counts[i] > 1 else ''}" for i in np.asarray(order))
+    counts = dict(zip(asked.elements, asked.counts, strict=True))
+    order = order_by_electronegativity(atomic_number(list(counts))[None])[0]
+    text = formula_text(counts, [asked.elements[i] for i in order])
     return Condition("reduced_formula = $formula", {"formula": text})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,3 +62,9 @@ class ExportFormat:
     write_file: FileWriter | None = None
     joins: bool = False
     conventional_only: bool = False
+
+    def texts(self, entries: Iterable[Entry], cell: CellKind) -> Iterator[tuple[str, str]]:
+        """File name and text of each crystal, of a format that has texts."""
+        if self.text_of is not None:
+            for entry in entries:
+                yield f"{entry.name}{self.suffix}", self.text_of(entry, cell)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from crystalforge.crystals.elements import atomic_number
-from crystalforge.crystals.lattice import apply_crystal_system
+from crystalforge.crystals.lattice import apply_crystal_system, lattice_parameters_of
 from crystalforge.crystals.symmetry_search import DEFAULT_SYMPREC
 from crystalforge.export.symmetrised import SymmetrisedCrystal
 from crystalforge.symmetry import expand_orbits, hall_number_of, wyckoff_letters
@@ -97,7 +97,7 @@ def _from_cell(
     letters, multiplicity = wyckoff_letters(number, frac_coords[first], TOLERANCE)
     return SymmetrisedCrystal(
         space_group_number=number,
-        lattice_parameters=apply_crystal_system(_lattice_parameters(lattice)[None], number)[0],
+        lattice_parameters=apply_crystal_system(lattice_parameters_of(lattice)[None], number)[0],
         atomic_numbers=atomic_numbers[first].astype(np.int64),
         sites=orbits.frac_coords[starts[first]],
         multiplicity=multiplicity,
@@ -114,9 +114,3 @@ def _distances(ones: NDArray[np.float64], others: NDArray[np.float64]) -> NDArra
     """(n, m, 3) fractional, from each of n sites to the nearest image of each of m others."""
     difference: NDArray[np.float64] = ones[:, None] - others[None]
     return difference - np.round(difference)
-
-
-def _lattice_parameters(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(lattice, axis=1)
-    cosines = [lattice[i] @ lattice[j] / (lengths[i] * lengths[j]) for i, j in ((1, 2), (0, 2), (0, 1))]
-    return np.array([*lengths, *np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0)))])

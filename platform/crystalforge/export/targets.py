@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,7 @@ class Target:
         files: Files = []
 
         def write(folder: Path) -> None:
-            for done, (name, text) in enumerate(self._texts(content), start=1):
+            for done, (name, text) in enumerate(self.file_format.texts(content.entries, content.cell), start=1):
                 entry, encoded = content.entries[done - 1], text.encode()
                 # A name is made of harmless characters; that it stays in the folder is checked all the same.
                 path_within(folder, name, source=folder).write_bytes(encoded)
@@ -121,7 +121,7 @@ class Target:
                 self.file_format.write_file(temporary, content, tell)
             else:
                 with temporary.open("w", encoding="utf-8") as stream:
-                    for done, (_, text) in enumerate(self._texts(content), start=1):
+                    for done, (_, text) in enumerate(self.file_format.texts(content.entries, content.cell), start=1):
                         stream.write(text)
                         tell(done)
             size, digest = temporary.stat().st_size, sha256_of_file(temporary)
@@ -130,13 +130,6 @@ class Target:
 
         write_atomically(self.path, write)
         return files
-
-    def _texts(self, content: Content) -> Iterator[tuple[str, str]]:
-        """File name and text of each crystal, of a format that has texts."""
-        text_of = self.file_format.text_of
-        if text_of is not None:
-            for entry in content.entries:
-                yield f"{entry.name}{self.file_format.suffix}", text_of(entry, content.cell)
 
 
 def _described(content: bytes) -> dict[str, Any]:

@@ -89,8 +89,9 @@ class Download:
         number = self._pages[url].number if url in self._pages else len(self._pages)
         name = f"pages/{number:05}.json.gz"
         path = path_within(self.folder, name, source=self.folder)
-        write_bytes(path, gzip.compress(content, COMPRESSION_LEVEL, mtime=0))
-        page = Page(number, url, name, sha256_of_file(path), *facts, utc_now())
+        packed = gzip.compress(content, COMPRESSION_LEVEL, mtime=0)
+        write_bytes(path, packed)
+        page = Page(number, url, name, hashlib.sha256(packed).hexdigest(), *facts, utc_now())
         append_line(self.folder / PAGES_RECORD, asdict(page))
         self._pages[url] = page
         return page

@@ -13,11 +13,10 @@ from crystalforge.crystals.elements import SYMBOLS
 from crystalforge.dataset.cif_parser import UnitCell, UnitCellRecord
 from crystalforge.dataset.exclusion import Exclusion, ExclusionReason, LeftOutError
 from crystalforge.dataset.servers.download import Download
-from crystalforge.dataset.standardise import LEAST_VOLUME
+from crystalforge.dataset.standardise import FULL_OCCUPANCY_TOLERANCE, check_cell
 
 MOST_ATOMS = 2000
 """In a cell: three inequivalent sites make 576 at the most in the conventional one."""
-FULL_OCCUPANCY_TOLERANCE = 1e-3
 _NUMBER_OF_SYMBOL = {symbol: number for number, symbol in enumerate(SYMBOLS) if number}
 
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
@@ -85,13 +84,7 @@ def unit_cell(lattice: Any, coords: Any, symbols: list[str], *, cartesian: bool)
         )
     if len(symbols) > MOST_ATOMS:
         raise LeftOutError(ExclusionReason.TOO_LARGE, f"expected at most {MOST_ATOMS} atoms, found {len(symbols)}")
-    if not np.isfinite(matrix).all() or not np.isfinite(places).all():
-        raise LeftOutError(ExclusionReason.BAD_CELL, "expected finite cell vectors and coordinates, found NaN or ∞")
-    volume = abs(float(np.linalg.det(matrix)))
-    if not volume >= LEAST_VOLUME:
-        raise LeftOutError(
-            ExclusionReason.BAD_CELL, f"expected a cell of at least {LEAST_VOLUME} Å³, found {volume:.3g} Å³"
-        )
+    check_cell(matrix, places)
     frac_coords: NDArray[np.float64] = places @ np.linalg.inv(matrix) if cartesian else places
     return UnitCell(matrix.tolist(), frac_coords.tolist(), [_atomic_number(symbol) for symbol in symbols])
 

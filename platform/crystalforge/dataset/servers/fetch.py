@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from crystalforge.dataset.attribution import CC_BY_4, MATERIALS_PROJECT_CITATION, NOT_STATED
@@ -21,7 +22,6 @@ from crystalforge.dataset.servers.request import (
     REQUEST_RECORD,
     FetchOptions,
     Request,
-    checked_kind,
 )
 from crystalforge.dataset.servers.transport import Transport
 from crystalforge.errors import SourceError
@@ -56,7 +56,7 @@ def fetch(
         MissingDependencyError: its client is not installed.
         BusyError: another process fetches the same.
     """
-    request = Request(given, checked_kind(given, options), filters, tuple(sorted(set(space_groups))), options)
+    request = Request.checked(given, filters, space_groups, options)
     place = home.downloads / request.folder_name
     with exclusive(place, f"The download {place.name}"):
         download = Download(snapshot_folder(place, refresh=False))
@@ -201,6 +201,6 @@ def _finish(download: Download, record: DownloadRecord) -> DownloadRecord:
         lacking = f"The server says that {expected:,} crystals match, and gave {record.n_entries:,}."
         logger.warning("endpoint=%s %s", record.endpoint, lacking)
         record.warnings.append(lacking)
-    whole = DownloadRecord(**record.to_json() | {"finished_at": utc_now(), "checksum": download.checksum()})
+    whole = replace(record, finished_at=utc_now(), checksum=download.checksum())
     download.finish(whole)
     return whole

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from crystalforge.dataset.filters import Filters
@@ -59,6 +59,15 @@ class Request:
     filters: Filters
     space_groups: tuple[int, ...]
     options: FetchOptions
+
+    @classmethod
+    def checked(cls, given: str, filters: Filters, space_groups: Sequence[int], options: FetchOptions) -> Self:
+        """What is asked, once it is known to be possible; equal questions have equal folders.
+
+        Raises:
+            UsageError: the source, the filter or the limit is not possible.
+        """
+        return cls(given, checked_kind(given, options), filters, tuple(sorted(set(space_groups))), options)
 
     def to_json(self) -> dict[str, Any]:
         """What decides which crystals come."""

@@ -87,14 +87,24 @@ class Transport:
         self.rejection = ""
         if is_page and (kept := self._kept(address)) is not None:
             return kept
-        response = self.patiently(address, lambda: self._ask(send, url, options, is_page))
+
+        def ask() -> requests.Response:
+            response = send(url, **options | {"timeout": self.patience.timeout, "stream": True})
+            read_whole(response, self.patience.longest_answer)
+            if is_page and response.status_code == requests.codes.ok:
+                self._keep(address, response.content)
+            return response
+
+        response = self.patiently(address, ask)
         self.rejection = "" if response.ok else refusal_of(response)
-        if is_page and response.status_code == requests.codes.ok:
-            self._keep(address, response.content)
         return response
 
     def _keep(self, address: str, content: bytes) -> None:
-        """Commit a page; one without entries is not kept, so that it is asked for again the next time."""
+        """Commit a page; one without entries is not kept, so that it is asked for again the next time.
+
+        Raises:
+            BrokenPageError: it is no page.
+        """
         facts = page_facts(content)
         if facts.request_delay:
             self._next_request = time.monotonic() + min(facts.request_delay, self.patience.longest_wait)
@@ -155,15 +165,6 @@ class Transport:
     def _tell(self, matched: int | None) -> None:
         if self.progress is not None:
             self.progress(self.download.n_entries, matched or 0)
-
-    def _ask(
-        self, send: Callable[..., requests.Response], url: str, options: dict[str, Any], is_page: bool
-    ) -> requests.Response:
-        response = send(url, **options | {"timeout": self.patience.timeout, "stream": True})
-        read_whole(response, self.patience.longest_answer)
-        if is_page and response.status_code == requests.codes.ok:
-            page_facts(response.content)
-        return response
 
     def _wait_for_turn(self) -> None:
         wait = self._next_request - time.monotonic()
