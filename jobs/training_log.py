@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from crystalforge.files import read_json, read_lines, write_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import MODEL_RECORD, Home, group_folder_name
 from crystalforge.jobs.train_group import DISTRIBUTIONS, PROGRESS
+from crystalforge.secrecy import hide_secrets
 from crystalforge.symmetry import space_group
 from crystalforge.tracking import RunStatus, Tracker
 
@@ -30,7 +32,9 @@ class TrainingLog:
     """Follows the spools of one training.
 
     ``runs`` holds the store's address, the ids of the parent run and of a child for each group, the last epoch of each
-    that was sent, and the groups that are settled: model registered, artifacts kept, run ended.
+    that was sent, and the groups that are settled: model registered, artifacts kept, run ended. ``log_id`` marks the
+    runs as those of this home's training, as others may log the same configuration to the same store; ``closed`` says
+    whether the parent run was ended.
     """
 
     def __init__(self, home: Home, folder: Path, training_id: str, progress: Progress | None) -> None:
@@ -38,22 +42,28 @@ class TrainingLog:
         self.training_id = training_id
         self.progress = progress
         self.tracker = Tracker(home)
-        self.runs: dict[str, Any] = self._known_runs() or {
-            "uri": self.tracker.uri,
+        self.runs: dict[str, Any] = {
+            "uri": self.tracker.shown_uri,
+            "log_id": secrets.token_hex(8),
             "parent": None,
             "children": {},
             "epochs_sent": {},
             "settled": [],
-        }
+            "closed": True,
+        } | self._known_runs()
         self.lines_read: dict[int, int] = {}
         self.groups: list[int] = []
         self.running: set[int] = set()
+        self.ended: dict[int, dict[str, Any]] = {}
+        """Records of the groups that ended, until the store has all of them."""
         self.any_failed = False
+        self._params: dict[str, Any] = {}
 
-    def _known_runs(self) -> dict[str, Any] | None:
+    def _known_runs(self) -> dict[str, Any]:
         path = self.folder / RUNS
-        known: dict[str, Any] = read_json(path) if path.is_file() else {"uri": None}
-        return known if known["uri"] == self.tracker.uri else None
+        known: dict[str, Any] = read_json(path) if path.is_file() else {}
+        same = hide_secrets(known.get("uri") or "") == self.tracker.shown_uri
+        return known | {"uri": self.tracker.shown_uri} if same else {}
 
     def _save(self) -> None:
         write_json(self.folder / RUNS, self.runs)
@@ -62,13 +72,24 @@ class TrainingLog:
         """Which trained groups the store does not hold: it failed, or the command was stopped before."""
         return [number for number in groups if number not in self.runs["settled"]]
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the store knows that the training ended, or knows nothing of it."""
+        return bool(self.runs["closed"])
+
     @contextlib.contextmanager
     def opened(self, recipe: Recipe, dataset: Dataset, seed: int, groups: list[int]) -> Iterator[None]:
         """Have a parent run and a child for each group, new or continued, as long as the ``with`` lasts.
 
-        Runs that have not ended when it is left by an exception are marked as killed.
+        At its end the store is offered once more what it did not take. Runs that have not ended when it is left by an
+        exception are marked as killed.
         """
-        self._open(recipe, dataset, seed, groups)
+        self.groups = groups
+        self.running = set(groups)
+        self._params = _parameters(recipe, dataset, seed)
+        self.runs["closed"] = False
+        self._save()  # a command that is killed in the next lines made runs that its successor finds by the log_id
+        self._open()
         try:
             yield
         except BaseException:
@@ -77,37 +98,55 @@ class TrainingLog:
                     self.tracker.end_run(run_id, RunStatus.KILLED)
             self._end_parent(RunStatus.KILLED)
             raise
+        if self.ended:
+            self.tracker.try_again()
+            self._catch_up()
         self._end_parent(RunStatus.FAILED if self.any_failed else RunStatus.FINISHED)
 
-    def _open(self, recipe: Recipe, dataset: Dataset, seed: int, groups: list[int]) -> None:
-        self.groups = groups
-        self.running = set(groups)
-        params = _parameters(recipe, dataset, seed)
-        tags = {"training_id": self.training_id}
+    def _open(self) -> None:
         parent = self.runs["parent"]
         if not (parent and self.tracker.continue_run(parent)):
-            name = f"train-all {self.training_id}"
-            self.runs["parent"] = self.tracker.start_run(name, params, tags, parent=None) or parent
-        for number in groups:
-            self._open_child(number, params, tags | {"space_group_number": str(number)})
+            self._open_parent()
+        for number in self.groups:
+            known = self.runs["children"].get(str(number))
+            if not (known and self.tracker.continue_run(known)):
+                self._open_child(number)
         self._save()
 
-    def _open_child(self, number: int, params: dict[str, Any], tags: dict[str, str]) -> None:
-        """Continue a group's run, or make one, which then gets all epochs of the spool."""
-        key = str(number)
-        known = self.runs["children"].get(key)
-        if known and self.tracker.continue_run(known):
-            return
+    def _open_parent(self) -> None:
+        name, tags, mark = f"train-all {self.training_id}", {"training_id": self.training_id}, self.runs["log_id"]
+        made = self.tracker.start_run(name, self._params, tags, mark=mark, parent=None)
+        self.runs["parent"] = made or self.runs["parent"]
+
+    def _open_child(self, number: int) -> None:
+        """Make a group's run, which then gets all epochs of the spool."""
         name = f"{number} {space_group(number).international_symbol}"
-        made = self.tracker.start_run(name, params, tags, self.runs["parent"])
+        tags = {"training_id": self.training_id, "space_group_number": str(number)}
+        mark = f"{self.runs['log_id']}-{number}"
+        made = self.tracker.start_run(name, self._params, tags, mark=mark, parent=self.runs["parent"])
         if made:
-            self.runs["children"][key] = made
-            self.runs["epochs_sent"][key] = 0
+            self.runs["children"][str(number)] = made
+            self.runs["epochs_sent"][str(number)] = 0
 
     def poll(self) -> None:
-        """Read what the workers noted since the last poll."""
+        """Read what the workers noted since the last poll, and bring the store what it has missed."""
         for number in self.groups:
             self._poll_group(number)
+        if not self.tracker.is_silent:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Make the runs that the store did not make, and bring it the groups that ended while it was away."""
+        missing = [number for number in self.groups if str(number) not in self.runs["children"]]
+        if missing and not self.runs["parent"]:
+            self._open_parent()
+        if self.runs["parent"]:
+            for number in missing:
+                self._open_child(number)
+        if missing:
+            self._save()
+        for number in list(self.ended):
+            self._bring(number)
 
     def _poll_group(self, number: int) -> None:
         lines = read_lines(self.folder / group_folder_name(number) / PROGRESS)
@@ -138,17 +177,24 @@ class TrainingLog:
         self.group_ended(number, read_json(self.folder / group_folder_name(number) / MODEL_RECORD))
 
     def group_ended(self, number: int, record: dict[str, Any]) -> None:
-        """Keep a group's checkpoint and figure, register its model, end its run."""
+        """Bring the store what a group came to, now or as soon as it answers again."""
+        self.any_failed |= "error" in record
+        self.ended[number] = record
+        self._bring(number)
+
+    def _bring(self, number: int) -> None:
+        """Keep a group's last epochs, checkpoint and figure, register its model, end its run."""
         self._poll_group(number)
-        run_id = self.runs["children"].get(str(number))
+        run_id, record = self.runs["children"].get(str(number)), self.ended[number]
         if not run_id:
             return
         succeeded = "error" not in record
-        self.any_failed |= not succeeded
-        kept = succeeded and self._keep_model(number, run_id, record)
-        ended = self.tracker.end_run(run_id, RunStatus.FINISHED if succeeded else RunStatus.FAILED)
+        kept = not succeeded or self._keep_model(number, run_id, record)
+        if not (kept and self.tracker.end_run(run_id, RunStatus.FINISHED if succeeded else RunStatus.FAILED)):
+            return
+        del self.ended[number]
         self.running.discard(number)
-        if ended and kept and number not in self.runs["settled"]:
+        if succeeded and number not in self.runs["settled"]:
             self.runs["settled"].append(number)
             self._save()
 
@@ -171,8 +217,9 @@ class TrainingLog:
         )
 
     def _end_parent(self, status: RunStatus) -> None:
-        if self.runs["parent"]:
-            self.tracker.end_run(self.runs["parent"], status)
+        if self.runs["parent"] and self.tracker.end_run(self.runs["parent"], status):
+            self.runs["closed"] = True
+            self._save()
 
 
 def _parameters(recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
@@ -18,12 +19,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from crystalforge.files import TEMPORARY_SUFFIX
 from crystalforge.home import MLFLOW_DATABASE, Home
+from crystalforge.secrecy import hide_secrets
 from crystalforge.settings import shared_setting
 
 logger = logging.getLogger(__name__)
 
 EXPERIMENT = "crystalforge"
 MODEL_ALIAS = "champion"
+MARK = "log_id"
+"""Tag by which a run is found again whose making the store did not confirm."""
 CLIENT_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
@@ -34,6 +38,8 @@ RETRY_SECONDS = 30.0
 """After a failure the store is left alone for so long: each call to one that is gone waits for its time-out."""
 METRICS_PER_CALL = 1000
 """The store refuses more in one batch."""
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Schemes of stores without a server, which keeps no artifacts: these go into the home."""
 
 
 class RunStatus(StrEnum):
@@ -50,7 +56,10 @@ R = TypeVar("R")
 
 
 def tracking_uri(home: Home) -> str:
-    """The store: the setting ``mlflow_tracking_uri`` if there is one, else the SQLite file in the home."""
+    """The store: the setting ``mlflow_tracking_uri`` if there is one, else the SQLite file in the home.
+
+    It may hold a password: ``hide_secrets`` before it is shown or kept.
+    """
     setting = shared_setting("mlflow_tracking_uri")
     return str(setting.value) if setting else f"sqlite:///{home.mlflow / MLFLOW_DATABASE}"
 
@@ -65,17 +74,17 @@ def _harmless(call: Callable[Concatenate[Tracker, P], R]) -> Callable[Concatenat
 
     @wraps(call)
     def attempt(self: Tracker, *args: P.args, **kwargs: P.kwargs) -> R | None:
-        if time.monotonic() < self.silent_until:
+        if self.is_silent:
             return None
         try:
             return call(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - the named boundary: tracking must not stop a training
             if not self.warned:
                 logger.warning(
-                    "event=tracking_failed call=%s uri=%s error=%r: the training goes on, metrics are kept for later",
+                    "event=tracking_failed call=%s uri=%s error=%s: the training goes on, metrics are kept for later",
                     call.__name__,
-                    self.uri,
-                    error,
+                    self.shown_uri,
+                    hide_secrets(repr(error)),
                 )
                 self.warned = True
             self.silent_until = time.monotonic() + RETRY_SECONDS
@@ -84,15 +93,37 @@ def _harmless(call: Callable[Concatenate[Tracker, P], R]) -> Callable[Concatenat
     return attempt
 
 
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """Pass over that something is there already: another training may have made it in the same moment."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
 class Tracker:
     """Writes runs, metrics, artifacts and models to one MLflow store; made once, in the driver."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self.uri = tracking_uri(home)
+        self.shown_uri = hide_secrets(self.uri)
         self.warned = False
         self.silent_until = 0.0
         self._client: Any = None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the store failed a short while ago and is left alone."""
+        return time.monotonic() < self.silent_until
+
+    def try_again(self) -> None:
+        """Ask the store at the next call, whenever it failed."""
+        self.silent_until = 0.0
 
     @property
     def client(self) -> Any:
@@ -124,22 +155,36 @@ class Tracker:
         partial.replace(database)
 
     def _experiment_id(self) -> str:
-        experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        local = self.uri.startswith("sqlite:")
-        location = (self.home.mlflow / "artifacts").as_uri() if local else None
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+        if self.client.get_experiment_by_name(EXPERIMENT) is None:
+            local = self.uri.partition(":")[0].partition("+")[0] in DATABASES
+            location = (self.home.mlflow / "artifacts").as_uri() if local else None
+            with _unless_there():
+                self.client.create_experiment(EXPERIMENT, artifact_location=location)
+        return str(self.client.get_experiment_by_name(EXPERIMENT).experiment_id)
 
     @_harmless
-    def start_run(self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None) -> str:
-        """Make a run and return its id; a child of ``parent`` if one is given."""
+    def start_run(
+        self, name: str, params: Mapping[str, Any], tags: Mapping[str, str], *, parent: str | None, mark: str = ""
+    ) -> str:
+        """Make a run and return its id.
+
+        Args:
+            name: shown to people.
+            params: its parameters.
+            tags: its tags.
+            parent: run that it belongs below; None for none.
+            mark: a tag that no other run has. A run that has it is taken: the store failed after it had made it.
+        """
         from mlflow.entities import Param
 
-        nested = {"mlflow.parentRunId": parent} if parent else {}
-        run = self.client.create_run(self._experiment_id(), run_name=name, tags={**tags, **nested})
-        self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in params.items()])
-        return str(run.info.run_id)
+        more = {"mlflow.parentRunId": parent, MARK: mark}
+        tags = {**tags, **{key: value for key, value in more.items() if value}}
+        experiment_id = self._experiment_id()
+        found = mark and self.client.search_runs([experiment_id], f"tags.{MARK} = '{mark}'", max_results=1)
+        run = found[0] if found else self.client.create_run(experiment_id, run_name=name, tags=tags)
+        run_id = str(run.info.run_id)
+        self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        return run_id
 
     @_harmless
     def continue_run(self, run_id: str) -> bool:
@@ -190,18 +235,15 @@ class Tracker:
     @_harmless
     def register_model(self, space_group_number: int, run_id: str, artifact_path: str, tags: Mapping[str, str]) -> str:
         """Register a run's checkpoint under the space group's name and move the alias to it; returns the version."""
-        from mlflow.exceptions import MlflowException
-
         name = registered_name(space_group_number)
-        try:
-            self.client.get_registered_model(name)
-        except MlflowException:
+        with _unless_there():
             self.client.create_registered_model(name, description=f"Generator of space group {space_group_number}")
-        version = self.client.create_model_version(
-            name, source=f"runs:/{run_id}/{artifact_path}", run_id=run_id, tags=dict(tags)
-        )
-        self.client.set_registered_model_alias(name, MODEL_ALIAS, version.version)
-        return str(version.version)
+        found = self.client.search_model_versions(f"name = '{name}' AND run_id = '{run_id}'", max_results=1)
+        source = f"runs:/{run_id}/{artifact_path}"
+        made = found or [self.client.create_model_version(name, source=source, run_id=run_id, tags=dict(tags))]
+        version = str(made[0].version)
+        self.client.set_registered_model_alias(name, MODEL_ALIAS, version)
+        return version
 
     @_harmless
     def end_run(self, run_id: str, status: RunStatus) -> bool:

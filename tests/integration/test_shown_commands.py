@@ -39,7 +39,7 @@ NOT_RUN = {
     r"platform evaluate.*": "judges for minutes; tests/integration/test_evaluate.py",
     r"platform validate (enqueue|run|judge|calibrate).*": "needs GPAW; tests/integration/test_validate.py",
     r"platform validate (status|show|retry|pause|cancel).*": "needs a queue; tests/unit/cli/test_validate_command.py",
-    r"platform (ui|explore).*": "serves until Ctrl-C; tests/integration/test_ui.py, tests of explore",
+    r"platform (ui|explore|metrics(?!.*--once)).*": "serves until Ctrl-C; tests of ui, explore and metrics",
     r"platform doctor.*": "starts Ray; tests/unit/cli/test_doctor.py",
     r"platform report .+": "takes seconds each; the plain form is run, and tests of the report run these options",
     r"platform dataset build (materials-project|optimade).*": "asks a server; its tests start one of their own",

@@ -22,6 +22,7 @@ from crystalforge.cli.explore import explore
 from crystalforge.cli.export import export
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
+from crystalforge.cli.metrics import metrics
 from crystalforge.cli.report import report
 from crystalforge.cli.schema import schema
 from crystalforge.cli.screen import screen
@@ -34,6 +35,7 @@ from crystalforge.cli.train import train_all
 from crystalforge.cli.ui import ui
 from crystalforge.cli.verify import verify
 from crystalforge.errors import CrystalforgeError
+from crystalforge.secrecy import hide_secrets
 
 EXIT_INTERRUPTED = 130
 EXIT_CODES = {
@@ -70,7 +72,7 @@ class CommandGroup(TyperGroup):
                 ctx.default_map = self._defaults(ctx)
                 return super().invoke(ctx)
         except CrystalforgeError as error:
-            typer.echo(f"Error: {error}", err=True)
+            typer.echo(f"Error: {hide_secrets(str(error))}", err=True)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as interrupt:
             typer.echo("Stopped. The same command does what is missing.", err=True)
@@ -131,6 +133,7 @@ app.command()(explore)
 app.command()(status)
 app.command()(verify)
 app.command()(ui)
+app.command()(metrics)
 app.add_typer(config.app, name="config")
 app.command()(doctor)
 

@@ -20,10 +20,13 @@ import typer
 
 from crystalforge.cli.console import note
 from crystalforge.errors import CrystalforgeError, MissingDependencyError, StorageError, UsageError
+from crystalforge.explore.protection import is_loopback
 from crystalforge.home import MLFLOW_DATABASE, Home
 
 START_LIMIT_S = 180
 STOP_LIMIT_S = 10
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+"""That a browser on this machine may ask for: a website whose name is made to point here is refused."""
 SERVER_ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight more processes, for the evaluation of language models
@@ -92,6 +95,10 @@ def _server(store: Path, host: str, port: int) -> Iterator[subprocess.Popen[byte
     """MLflow's server and its workers in a process group of their own, ended whenever the command ends."""
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{store}"]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
+    if is_loopback(host):
+        # MLflow's own list has patterns as 10.*, which a name as 10.example.org meets too.
+        names = [f"{name}{end}" for name in LOOPBACK_NAMES for end in ("", f":{port}")]
+        command += ["--allowed-hosts", ",".join(names)]
     environment = os.environ | SERVER_ENVIRONMENT
     previous = signal.signal(signal.SIGTERM, _interrupt)
     server = subprocess.Popen(command, cwd=store.parent, env=environment, start_new_session=True, stdout=sys.stderr)

@@ -17,7 +17,12 @@ from crystalforge.errors import SettingsError
 from crystalforge.settings import SHARED, Setting, SettingsFile, settings_files, text_of
 from crystalforge.suggestions import hint
 
-SECRETS = {"mp_api_key": "MP_API_KEY"}
+SECRETS = {
+    "mp_api_key": "MP_API_KEY",
+    "mlflow_tracking_password": "MLFLOW_TRACKING_PASSWORD",
+    "mlflow_tracking_token": "MLFLOW_TRACKING_TOKEN",
+    "ray_auth_token": "RAY_AUTH_TOKEN",
+}
 """Keys that no file may hold, each with the variable that it belongs in."""
 KINDS: dict[type, tuple[tuple[type, ...], str]] = {
     bool: ((bool,), "true or false"),
@@ -88,7 +93,7 @@ class Checker:
 
     def _why(self, key: str, known: list[str]) -> str:
         if key in SECRETS:
-            return f" A key is a secret: keep it in the environment, as {SECRETS[key]}."
+            return f" This is a secret: keep it in the environment, as {SECRETS[key]}."
         if key in ONCE:
             return " It asks for one act: give it on the command line."
         return hint(key, known)

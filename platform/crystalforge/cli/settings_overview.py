@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from enum import Enum
 from typing import Any
 
@@ -12,6 +11,7 @@ import typer
 from crystalforge.cli.command_tree import PREFIX, Words, commands, settable, variable_of
 from crystalforge.cli.settings import SECRETS, Chosen, command_settings
 from crystalforge.errors import UsageError
+from crystalforge.secrecy import hide_secrets
 from crystalforge.settings import SHARED, Setting, shared_setting
 from crystalforge.suggestions import did_you_mean
 
@@ -30,9 +30,6 @@ OTHER_VARIABLES = (
     "CRYSTALFORGE_VASP_COMMAND",
 )
 """Variables of the engines of validation (docs/engines.md) and of the tests."""
-
-PASSWORD = re.compile(r"(://[^/@\s]*:)[^/@\s]*(@)")
-"""In an address, as that of an MLflow server."""
 
 
 def settings_rows(context: typer.Context, wanted: Words, *, everything: bool) -> list[dict[str, Any]]:
@@ -103,7 +100,7 @@ def _of_command(words: Words, command: Any, chosen: Chosen) -> dict[str, Setting
 def _row(command: str, key: str, setting: Setting) -> dict[str, Any]:
     value = setting.value.value if isinstance(setting.value, Enum) else setting.value
     plain = value if isinstance(value, (bool, int, float, str, list, type(None))) else str(value)
-    shown = PASSWORD.sub(r"\1…\2", plain) if isinstance(plain, str) else plain
+    shown = hide_secrets(plain) if isinstance(plain, str) else plain
     return {"command": command, "key": key, "value": shown, "origin": setting.origin}
 
 

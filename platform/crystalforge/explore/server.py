@@ -41,7 +41,7 @@ def serve(
         DamagedFileError: a file of the home is damaged.
         KeyboardInterrupt: Ctrl-C, after requests in progress were answered.
     """
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         import uvicorn
 
         from crystalforge.explore.app import create_app
@@ -71,7 +71,7 @@ def page_url(host: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that takes connections already; they wait until the catalog is open."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

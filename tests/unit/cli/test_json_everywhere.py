@@ -51,6 +51,7 @@ WORDS: dict[str, list[str]] = {
     "export": ["--limit", "2", "--out", "{folder}/crystals.csv", "--format", "csv"],
     "report": ["--out", "{folder}/report.html", "--top", "2"],
     "status": [],
+    "metrics": ["--once"],
     "verify": ["--remake", "0"],
     "config show": [],
     "config path": [],

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from crystalforge.cli.app import app
 from crystalforge.cli.command_tree import commands, settable, variable_of
+from crystalforge.cli.settings import SECRETS
 from crystalforge.home import Home
 from crystalforge.settings import settings_files, settings_paths
 
@@ -19,7 +20,7 @@ from crystalforge.settings import settings_files, settings_paths
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder without settings, and a user without any."""
-    for name in ("CRYSTALFORGE_HOME", "RAY_ADDRESS", "MLFLOW_TRACKING_URI", "MP_API_KEY"):
+    for name in ("CRYSTALFORGE_HOME", "RAY_ADDRESS", "MLFLOW_TRACKING_URI", *SECRETS.values()):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "project").mkdir()
@@ -73,7 +74,7 @@ def test_show_says_where_each_value_came_from(folder: Path, monkeypatch: pytest.
         ("", "home"): ("of-the-user", f"{user} line 1"),
         ("", "ray_address"): ("none: commands start Ray on this machine", "default"),
         ("", "mlflow_tracking_uri"): ("the home's own store", "default"),
-        ("", "mp_api_key"): ("not set", "default"),
+        **{("", key): ("not set", "default") for key in SECRETS},
         ("dataset build", "name"): ("mine", f"{project} line 5"),
         ("generate", "count"): (8, f"{project} line 3"),
         ("generate", "space_groups"): ("225,62", f"{user} line 5"),
@@ -123,6 +124,7 @@ def test_a_ray_address_of_a_file_is_the_one_that_is_asked(folder: Path) -> None:
         ("validate = 3", 1, "expected the table [validate]"),
         ("[generate]\nresume = 'x'", 2, "It asks for one act: give it on the command line."),
         ("mp_api_key = 'x'", 1, "keep it in the environment, as MP_API_KEY"),
+        ("mlflow_tracking_password = 'x'", 1, "keep it in the environment, as MLFLOW_TRACKING_PASSWORD"),
         ("[generate]\nelements = '''\nLi'''\nspace_groups = [\n 'x', 1.5\n]", 4, "expected a text"),
     ],
 )
@@ -156,11 +158,12 @@ def test_a_wrong_value_of_the_environment_names_its_variable(monkeypatch: pytest
     assert "CRYSTALFORGE_GENERATE_COUNT" in result.stderr
 
 
-def test_a_key_is_never_shown(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setenv("MP_API_KEY", "abracadabra")
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_secret_is_never_shown(key: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv(SECRETS[key], "abracadabra")
     for words in (["config", "show"], ["config", "show", "--all", "--json"], ["doctor"]):
         assert "abracadabra" not in platform(*words).output
-    assert shown()["", "mp_api_key"]["value"] == "set, not shown"
+    assert shown()["", key]["value"] == "set, not shown"
 
 
 def test_a_mistyped_variable_is_told(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -1,0 +1,72 @@
+"""Answers Prometheus until Ctrl-C: GET /metrics, protected as the page of `platform explore` is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import generate_latest, make_asgi_app
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from crystalforge.explore.protection import Protection
+from crystalforge.explore.server import LOOPBACK, STOP_LIMIT_S, listening, page_url
+from crystalforge.home import Home
+from crystalforge.metrics.collector import registry_of
+
+DEFAULT_PORT = 5090
+PATH = "metrics"
+
+
+def metrics_text(home: Home) -> str:
+    """All figures once, in Prometheus's text format."""
+    return generate_latest(registry_of(home)).decode()
+
+
+def create_app(home: Home, host: str) -> Starlette:
+    """The application over a home.
+
+    Args:
+        home: whose figures are told; only read.
+        host: address that is listened on.
+    """
+
+    def index(_: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"Figures of a home of crystalforge for Prometheus: /{PATH}\n")
+
+    routes = [Route("/", index), Mount(f"/{PATH}", make_asgi_app(registry_of(home)))]
+    return Starlette(routes=routes, middleware=[Middleware(Protection, host=host)])
+
+
+def serve_metrics(
+    home: Home, *, host: str = LOOPBACK, port: int = DEFAULT_PORT, ready: Callable[[str], object]
+) -> None:
+    """Answer scrapes until the process is interrupted.
+
+    Args:
+        home: whose figures are told; only read.
+        host: address to listen on.
+        port: 0 for any that is free.
+        ready: called with the address of the figures once requests are taken.
+
+    Raises:
+        UsageError: the address cannot be listened on.
+        KeyboardInterrupt: Ctrl-C.
+    """
+    import uvicorn
+
+    with listening(host, port) as listener:
+        config = uvicorn.Config(
+            create_app(home, host),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            timeout_graceful_shutdown=STOP_LIMIT_S,
+        )
+        ready(f"{page_url(host, listener.getsockname()[1])}{PATH}")
+        uvicorn.Server(config).run(sockets=[listener])
