@@ -11,13 +11,16 @@ export CRYSTALFORGE_SHARED
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fault dft lint format bench docs install install-dev clean help
+.PHONY: demo test fault dft slurm lint format bench docs install install-dev mlflow-postgres prometheus clean help
 
 help:
 	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
 	@echo "make test    set up, then all tests"
 	@echo "make fault   the fault tests with their long loops: kills, failing writes, lost nodes; long"
+	@echo "make slurm   the batch script on a real Slurm, which it installs from Debian's packages and starts itself"
 	@echo "make dft     the long tests with GPAW, where it is installed: lattice constants of known crystals"
+	@echo "make mlflow-postgres    MLflow on a real PostgreSQL, killed while 12 trainings log to it; installs PostgreSQL"
+	@echo "make prometheus    a real Prometheus asks for the figures, the rules and the dashboard; installs Prometheus"
 	@echo "make lint    ruff, mypy, import contracts"
 	@echo "make format  let ruff format the code"
 	@echo "make bench   all benchmarks, figures to docs/benchmarks.md; one alone: make bench BENCH=\"--only merging\""
@@ -63,6 +66,16 @@ fault: $(VENV)/.installed-dev
 
 dft: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/unit/validation/test_gpaw.py -m "nightly or not nightly" --log-cli-level=INFO
+
+slurm: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest tests/integration/test_slurm.py -m "nightly or not nightly" --log-cli-level=INFO
+
+# Services of the system: their tests install what they need of Debian's packages, under root, and start it themselves.
+mlflow-postgres: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest tests/integration/test_mlflow_on_postgresql.py -m nightly --log-cli-level=INFO
+
+prometheus: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest tests/integration/test_prometheus.py -m nightly --log-cli-level=INFO
 
 # The package is spread over platform/, jobs/ and schemas/; mypy and the import contracts read it from one folder.
 LINT := build/lint
