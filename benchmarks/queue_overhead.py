@@ -90,11 +90,15 @@ def _cpu() -> dict[str, float]:
 
 def section(results: dict[str, Any]) -> str:
     """One line of figures."""
-    cpu = results["cpu_ms_per_attempt"]
+    cpu, memory = results["cpu_ms_per_attempt"], results["dispatcher_memory_mb"]
+    own = cpu["dispatcher"] + cpu["all_below"] - results["cpu_ms_of_the_program"]
+    ended = ", ".join(f"{count:,} {state}" for state, count in results["ended"].items())
     return (
         f"{results['attempts']:,} attempts: {cpu['dispatcher']:.1f} ms CPU each in the dispatcher, "
         f"{cpu['all_below']:.1f} ms below it, of which {results['cpu_ms_of_the_program']:.1f} ms are the stand-in's "
-        f"program; {results['wall_ms_per_attempt']:.0f} ms wall."
+        f"program; {results['wall_ms_per_attempt']:.0f} ms wall. So the queue itself takes {own:.1f} ms CPU for each. "
+        f"Memory of the dispatcher: at most {memory['first_tenth']:.0f} MB in the first tenth of the attempts, "
+        f"{memory['last_tenth']:.0f} MB in the last. Ended: {ended}."
     )
 
 

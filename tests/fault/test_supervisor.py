@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from small_queue import marked_processes, order_in, stand_in_recipe
 
 from crystalforge.validation.attempt import SUPERVISOR, run_attempt
 from crystalforge.validation.leftovers import MARK, end_leftovers
+from crystalforge.validation.supervisor import written
 
 DEADLINE_S = 30
 HANGS = 3
@@ -88,7 +90,7 @@ def test_when_a_supervisor_is_killed_its_worker_ends_what_it_left(tmp_path: Path
     thread.start()
     _until(lambda: len(marked_processes("orphaned")) == HANGS)
     children = psutil.Process().children()
-    (supervisor,) = [child for child in children if str(SUPERVISOR) in child.cmdline()]
+    (supervisor,) = [child for child in children if child.cmdline() == list(SUPERVISOR)]
     supervisor.kill()
     thread.join(DEADLINE_S)
     (report,) = reports
@@ -120,9 +122,8 @@ def test_a_disk_that_is_full_while_it_computes_or_is_read_has_its_class(tmp_path
 
 def test_a_command_that_is_not_there_ends_as_a_shell_says(tmp_path: Path) -> None:
     order = {"arguments": ["/no/such/program"], "environment": {}, "walltime_s": 5, "grace_s": 1, "memory_mb": 100}
-    command = [sys.executable, "-I", "-S", str(SUPERVISOR)]
     answer = subprocess.run(
-        command, input=json.dumps(order).encode() + b"\n", cwd=tmp_path, stdout=subprocess.PIPE, timeout=10, check=True
+        SUPERVISOR, input=written(order), cwd=tmp_path, stdout=subprocess.PIPE, timeout=10, check=True
     )
-    assert json.loads(answer.stdout)["exit_code"] == 127
+    assert marshal.loads(answer.stdout)["exit_code"] == 127
     assert "No such file" in (tmp_path / "stderr.txt").read_text()

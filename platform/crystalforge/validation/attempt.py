@@ -7,7 +7,7 @@ file exists is over and is never run again.
 from __future__ import annotations
 
 import errno
-import json
+import marshal
 import os
 import platform
 import subprocess
@@ -27,13 +27,14 @@ from crystalforge.validation.leftovers import MARK, end_leftovers
 from crystalforge.validation.recipe import recipe_from_values
 from crystalforge.validation.result_checks import check_result
 from crystalforge.validation.states import ErrorClass
+from crystalforge.validation.supervisor import START, written
 
 ORDER_FILE = "order.json"
 """Written first: who works on the attempt, where, and on what."""
 RESULT_FILE = "result.json"
 """Written last: the commit of an attempt, with a result or an error."""
 RESULT_KEYS = ("attempt_id", "token", "error_class", "error_text", "result")
-SUPERVISOR = Path(__file__).with_name("supervisor.py")
+SUPERVISOR = (sys.executable, "-I", "-S", "-c", START, str(Path(__file__).parent))
 LARGEST_HASHED_BYTES = 50 * 2**20
 LONGEST_TEXT = 2000
 
@@ -138,7 +139,7 @@ def _run(command: Command, job: Job, attempt_id: str) -> Ending:
         "memory_mb": resources.memory_mb,
     }
     with subprocess.Popen(
-        [sys.executable, "-I", "-S", str(SUPERVISOR)],
+        SUPERVISOR,
         cwd=job.folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -146,13 +147,13 @@ def _run(command: Command, job: Job, attempt_id: str) -> Ending:
     ) as supervisor:
         if supervisor.stdin is None or supervisor.stdout is None:
             raise AttemptError(ErrorClass.INTERNAL, "The supervisor has no pipes.")
-        supervisor.stdin.write(json.dumps(order).encode() + b"\n")
+        supervisor.stdin.write(written(order))
         supervisor.stdin.flush()
         answer = supervisor.stdout.read()
     if not answer:
         end_leftovers(attempt_id)
         raise AttemptError(ErrorClass.WORKER_LOST, f"The supervisor ended by itself: code {supervisor.returncode}.")
-    return Ending.from_json(json.loads(answer))
+    return Ending.from_json(marshal.loads(answer))  # noqa: S302 (of the supervisor, which is ours)
 
 
 def _text_of(folder: Path, ending: Ending) -> str:
