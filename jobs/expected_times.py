@@ -17,7 +17,7 @@ from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import list_datasets
 from crystalforge.files import read_json
 from crystalforge.gan.recipe import Recipe
-from crystalforge.home import GENERATION_RECORD, SCREENING_RECORD, TRAINING_RECORD, Home
+from crystalforge.home import EVALUATION_RECORD, GENERATION_RECORD, SCREENING_RECORD, TRAINING_RECORD, Home
 from crystalforge.jobs.trained_models import TrainedModels, known_models
 from crystalforge.schemas.relaxations import RelaxationStatus
 from crystalforge.validation.ledger import LEDGER_FILE, Ledger
@@ -114,6 +114,16 @@ def _drawn(home: Home, training_ids: set[str]) -> tuple[dict[int, int], dict[int
             rows[number] = rows.get(number, 0) + line["rows"]
             seconds[number] = seconds.get(number, 0.0) + line["seconds"]
     return rows, seconds, generations
+
+
+def expected_evaluation(home: Home, sizes: Mapping[str, int]) -> ExpectedTime:
+    """Of judging sources of these sizes: as evaluations in this home took for each sample of each source."""
+    timed = [read_json(path) for path in sorted(home.generations.glob(f"*/{EVALUATION_RECORD}"))]
+    if not timed:
+        return ExpectedTime(None, "as no evaluation in this home has recorded its time")
+    rate = sum(each["seconds"] for each in timed) / sum(sum(each["sizes"].values()) for each in timed)
+    basis = f"from {_counted(len(timed), 'evaluation')} here, {rate * 1000:.1f} ms for each sample of each source"
+    return ExpectedTime(rate * sum(sizes.values()), basis)
 
 
 def expected_screening(home: Home, potential: str, crystals: int, workers: int | None) -> ExpectedTime:

@@ -19,6 +19,7 @@ from crystalforge.cli.app import app
 from crystalforge.dataset import find_dataset
 from crystalforge.evaluation.evaluate import Evaluation, evaluate
 from crystalforge.evaluation.metrics import METRICS, OF_MODELS
+from crystalforge.evaluation.plan import plan_evaluation
 from crystalforge.evaluation.record import metric_values, record
 from crystalforge.home import Home
 from crystalforge.jobs.generate import generate
@@ -54,7 +55,7 @@ def generations(home: Home) -> dict[int, str]:
 
 @pytest.fixture(scope="module")
 def judged(home: Home, generations: dict[int, str]) -> Evaluation:
-    return evaluate(home, baselines=[generations[120]], n_processes=1)
+    return evaluate(home, plan_evaluation(home, baselines=[generations[120]]), n_processes=1)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from crystalforge.catalog.query import open_catalog
 from crystalforge.cli.app import app
 from crystalforge.crystals import to_structure
 from crystalforge.evaluation.evaluate import evaluate
+from crystalforge.evaluation.plan import plan_evaluation
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 
@@ -46,7 +47,7 @@ def home(candidates: tuple[Home, GenerationPlan], tmp_path_factory: pytest.TempP
     """Everything is there but networks: candidates, an evaluation, screenings, calculations."""
     copy = Home.locate(shutil.copytree(candidates[0].path, tmp_path_factory.mktemp("told") / "home"))
     add_calculations(copy, add_screenings(copy, candidates[1].generation_id))
-    evaluate(copy, limit=12, n_processes=1)
+    evaluate(copy, plan_evaluation(copy, limit=12), n_processes=1)
     _add_epochs(copy, candidates[1])
     return copy
 

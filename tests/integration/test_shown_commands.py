@@ -64,7 +64,8 @@ NOT_PLANNED = {
 ABBREVIATED = re.compile(r"\(\.\.\.\)|\[\.\.\.\]|\(three of")
 """Lines that say a part of their SQL in words."""
 NOTHING_FITS = re.compile(r"^Error: No (crystal|candidate)\b.*expected", re.MULTILINE)
-"""What a command may say whose condition asks for energies: the small home was not screened."""
+"""What a command may say whose condition asks for energies or calculations: the small home has none."""
+NEEDS_MORE = re.compile(r"energy_above_hull|--table validations")
 HASHES = {re.compile(r"[0-9a-f]{10}"): "GENERATION", re.compile(r"[a-z]+-[0-9a-f]{10}"): "TRAINING"}
 """Names that documents show, and what they name."""
 OTHER_PROGRAMS = {
@@ -98,7 +99,8 @@ def place(candidates: tuple[Home, GenerationPlan], tmp_path_factory: pytest.Temp
     """A folder with a small home and the files that the documents name."""
     folder = tmp_path_factory.mktemp("place")
     shutil.copytree(candidates[0].path, folder / "home")
-    shutil.copy(str(files("crystalforge.dataset") / "bundled" / MATERIALS_FILE), folder / "crystals.parquet")
+    for name in ("crystals.parquet", "my_crystals.parquet"):
+        shutil.copy(str(files("crystalforge.dataset") / "bundled" / MATERIALS_FILE), folder / name)
     materials = find_dataset(candidates[0]).materials()
     rows = materials.filter(pc.equal(materials["space_group_number"], 225)).slice(0, 2).to_pylist()
     texts = [crystalforge.to_structure(row).to(fmt="cif", symprec=0.01) for row in rows]
@@ -132,6 +134,7 @@ def names(candidates: tuple[Home, GenerationPlan]) -> dict[str, str]:
     home, plan = candidates
     first = crystalforge.sql("SELECT sample_id, crystal_id FROM candidates ORDER BY ALL LIMIT 1", home=home).iloc[0]
     of_plan = {"GENERATION": plan.generation_id, "TRAINING": plan.training_id, "DATASET": plan.dataset_id}
+    of_plan |= dict.fromkeys(("DONORS", "SWAPS"), plan.generation_id)
     return of_plan | {"CRYSTAL_ID": first.crystal_id, "SAMPLE_ID": first.sample_id}
 
 
@@ -140,7 +143,7 @@ def test_a_shown_command_runs(shown: Shown, here: Path, names: dict[str, str]) -
     for call in shown.calls:
         stdin = (here / call.stdin).read_text() if call.stdin else None
         result = CliRunner().invoke(app, filled_in(call.words[1:], names), input=stdin)
-        if "energy_above_hull" in shown.line and NOTHING_FITS.search(result.output):
+        if NEEDS_MORE.search(shown.line) and NOTHING_FITS.search(result.output):
             return
         assert result.exit_code == 0, f"{shown.document}: {shown.line}\n{result.output}"
         assert result.stdout or not call.stdout

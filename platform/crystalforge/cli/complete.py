@@ -47,6 +47,7 @@ EXPORTED = {
     "relaxations": "cells as a screening relaxed them",
     "stabilities": "relaxed crystals on a hull",
     "discoveries": "raw samples with their verdicts",
+    "validations": "cells as calculations left them",
 }
 SOURCES = {
     "bundled": "real crystals that come with the package",

@@ -208,4 +208,6 @@ def _plain(value: Any) -> str:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key} ({_plain(each)})" for key, each in value.items()) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)

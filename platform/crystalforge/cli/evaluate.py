@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import add_row, new_table, note, show_json, show_table
-from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.console import add_row, new_table, note, show_dry_run, show_json, show_table
+from crystalforge.cli.options import DryRunOption, HomeOption, JsonOption
 
 if TYPE_CHECKING:
     from crystalforge.evaluation.evaluate import Evaluation
@@ -60,6 +60,7 @@ def evaluate(
         int | None, typer.Option(min=1, help="Processes that compare structures; one for each CPU by default.")
     ] = None,
     track: Annotated[bool, typer.Option("--track/--no-track", help="Log the figures to MLflow.")] = True,
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -74,25 +75,32 @@ def evaluate(
       platform evaluate GENERATION --baseline DONORS --baseline SWAPS --limit 1000
 
       platform evaluate --reference my_crystals.parquet --json
+
+      platform evaluate --limit 1000 --dry-run
     """
     from crystalforge.cli.progress import progress
     from crystalforge.evaluation.evaluate import evaluate as run
+    from crystalforge.evaluation.plan import plan_evaluation
     from crystalforge.evaluation.record import record
     from crystalforge.home import Home
 
     where = Home.locate(home)
+    plan = plan_evaluation(
+        where,
+        generation,
+        reference=reference,
+        validation_share=validation_share,
+        baselines=baseline or (),
+        limit=limit,
+        output=output,
+    )
+    if dry_run:
+        from crystalforge.cli.dry_results import dry_evaluation
+
+        show_dry_run(dry_evaluation(where, plan), as_json=as_json)
+        return
     with progress("sources judged", total=0) as update:
-        found = run(
-            where,
-            generation,
-            reference=reference,
-            validation_share=validation_share,
-            baselines=baseline or (),
-            limit=limit,
-            output=output,
-            n_processes=processes,
-            progress=lambda done, total, name: update(done, name, total),
-        )
+        found = run(where, plan, n_processes=processes, progress=lambda done, total, name: update(done, name, total))
     if track:
         record(where, found)
     if as_json:

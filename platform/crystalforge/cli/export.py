@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import json_of, note, show_json
-from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.console import json_of, note, show_dry_run, show_json
+from crystalforge.cli.options import DryRunOption, HomeOption, JsonOption
 from crystalforge.export.choices import CellKind, FormatName
 from crystalforge.validation.states import Structure
 
@@ -56,7 +56,8 @@ def export(
         typer.Option(
             "--table",
             "--from",
-            help="candidates, samples, materials, crystals (both), relaxations, stabilities or discoveries.",
+            help="candidates, samples, materials, crystals (both), relaxations, stabilities, discoveries; or "
+            "validations: the cells that calculations ended in.",
             metavar="TABLE",
             rich_help_panel=CHOICE,
             autocompletion=complete.one_of(complete.EXPORTED),
@@ -83,6 +84,7 @@ def export(
     memory_limit: Annotated[
         str, typer.Option("--memory-limit", metavar="SIZE", help="Memory that a query and its result may take.")
     ] = "2GB",
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,24 +105,35 @@ def export(
       platform export --table materials --where "band_gap > 3" --format extxyz --out insulators.extxyz
 
       platform export --format optimade-jsonl --out candidates.jsonl
+
+      platform export --table validations --where "state = 'validated'" --out computed
+
+      platform export --format csv --where "space_group_number = 225" --dry-run
     """
     from crystalforge.cli.progress import progress
-    from crystalforge.steps.exports import export_crystals
+    from crystalforge.export import CrystalQuery, export_crystals
+    from crystalforge.home import Home
 
+    place = Home.locate(home)
+    query = CrystalQuery(table, where, order_by, limit, structure)
+    choices: dict[str, Any] = {
+        "cell": cell,
+        "overwrite": overwrite,
+        "memory_limit": memory_limit,
+        "time_limit_s": timeout,
+    }
+    if dry_run:
+        from crystalforge.cli.dry_results import dry_export
+
+        show_dry_run(dry_export(place, query, file_format, out, **choices), as_json=as_json)
+        return
     with progress("crystals", 0) as update:
         done = export_crystals(
+            place,
+            query,
             file_format,
-            out=out,
-            where=where,
-            order_by=order_by,
-            limit=limit,
-            table=table,
-            structure=structure,
-            cell=cell,
-            overwrite=overwrite,
-            timeout=timeout,
-            memory_limit=memory_limit,
-            home=home,
+            out,
+            **choices,
             progress=lambda written, total: update(written, total=total),
         )
     if as_json:

@@ -53,6 +53,9 @@ def report(
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=100, help="How many.", rich_help_panel=BEST)] = 20,
+    alike: Annotated[
+        bool, typer.Option("--alike", help="Also crystals that equal a better one.", rich_help_panel=BEST)
+    ] = False,
     open_it: Annotated[bool, typer.Option("--open", help="Open the file in a browser.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -76,7 +79,7 @@ def report(
     from crystalforge.report import Choice, write_report
 
     summary = write_report(
-        Home.locate(home), generation=generation, out=out, choice=Choice(where, order_by, top), say=note
+        Home.locate(home), generation=generation, out=out, choice=Choice(where, order_by, top, alike), say=note
     )
     for key, why in summary.sections.items():
         if why:

@@ -12,17 +12,18 @@ import numpy as np
 import pyarrow as pa
 
 from crystalforge.catalog.output import write_parquet
-from crystalforge.errors import UsageError
 from crystalforge.evaluation.asked import ask, null_answers, structure_figures
-from crystalforge.evaluation.generations import Drawn, read_generation
+from crystalforge.evaluation.generations import Drawn
 from crystalforge.evaluation.intervals import Figure
 from crystalforge.evaluation.judging import Yardsticks, judge_samples
 from crystalforge.evaluation.nulls import draw_nulls, judged_crystals, make_groups
-from crystalforge.evaluation.real_crystals import RealCrystals, real_crystals
+from crystalforge.evaluation.plan import EvaluationPlan
+from crystalforge.evaluation.real_crystals import RealCrystals
 from crystalforge.evaluation.samples import TRAINING, VALIDATION, SampleSet
 from crystalforge.evaluation.tables import figures_table, occurrences_table
 from crystalforge.evaluation.workers import workers
-from crystalforge.home import EVALUATION_FILE, OCCURRENCES_FILE, Home
+from crystalforge.files import utc_now, write_json
+from crystalforge.home import EVALUATION_FILE, EVALUATION_RECORD, OCCURRENCES_FILE, Home
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +55,8 @@ class Evaluation:
 
 def evaluate(
     home: Home,
-    generation_id: str | None = None,
+    plan: EvaluationPlan,
     *,
-    reference: str | None = None,
-    validation_share: float = 0.1,
-    baselines: Sequence[str] = (),
-    limit: int | None = None,
-    output: Path | None = None,
     n_processes: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
@@ -69,26 +65,17 @@ def evaluate(
 
     Args:
         home: where everything lies.
-        generation_id: the generation; the newest by default.
-        reference: a person's own crystals; by default the validation part of the training's dataset.
-        validation_share: of that part, by formula.
-        baselines: generations that stand beside it.
-        limit: at most so many samples of each space group, of every generation.
-        output: file of the figures; by default in the generation's folder.
+        plan: what is judged (``plan_evaluation``).
         n_processes: of the work on structures; all CPUs by default.
         seed: of the nulls.
         progress: called with sources done, sources in all, and the next one.
 
     Raises:
-        GenerationError: no such generation, or one without samples.
-        SourceError: the reference cannot be used.
-        UsageError: a baseline has no space group of the generation, or the split leaves nothing.
+        StorageError: the figures could not be written.
     """
     started = time.monotonic()
-    drawn = read_generation(home, generation_id, limit=limit)
-    beside = [read_generation(home, name, limit=limit, baseline=True) for name in baselines]
-    real = real_crystals(home, drawn, reference, validation_share)
-    sets, yardstick_sets = _sets(drawn, beside, real, seed)
+    drawn, beside, real = plan.drawn, plan.beside, plan.real
+    sets, yardstick_sets = _sets(plan, seed)
     figures: list[Figure] = []
     with workers(n_processes) as pool:
         yardsticks = Yardsticks(*yardstick_sets, pool)
@@ -103,23 +90,18 @@ def evaluate(
         for answers in (*asked, null_answers(real.training, real.set_aside, seed)):
             if answers is not None:
                 figures += structure_figures(answers, real.set_aside, pool)
+        processes = pool.n_processes
     if progress:
         progress(len(sets), len(sets), "done")
     table = figures_table(drawn.generation_id, real, sets, figures)
     occurrences = occurrences_table(drawn.generation_id, sets)
-    path = output or drawn.folder / EVALUATION_FILE
-    write_parquet(table, path)
-    write_parquet(occurrences, path.with_name(_name_beside(path)))
-    return Evaluation(
-        drawn,
-        real,
-        table,
-        occurrences,
-        path,
-        [samples.source for samples in sets],
-        _notes(drawn, beside, real),
-        time.monotonic() - started,
-    )
+    write_parquet(table, plan.path)
+    write_parquet(occurrences, plan.path.with_name(_name_beside(plan.path)))
+    seconds = time.monotonic() - started
+    cost = {"generation_id": drawn.generation_id, "sizes": plan.sizes, "processes": processes, "seconds": seconds}
+    write_json(drawn.folder / EVALUATION_RECORD, cost | {"file": str(plan.path), "finished_at": utc_now()})
+    sources = [samples.source for samples in sets]
+    return Evaluation(drawn, real, table, occurrences, plan.path, sources, _notes(drawn, beside, real), seconds)
 
 
 def _name_beside(path: Path) -> str:
@@ -127,58 +109,16 @@ def _name_beside(path: Path) -> str:
     return OCCURRENCES_FILE if path.name == EVALUATION_FILE else f"{path.stem}.{OCCURRENCES_FILE}"
 
 
-def _sets(
-    drawn: Drawn, beside: Sequence[Drawn], real: RealCrystals, seed: int
-) -> tuple[list[SampleSet], tuple[SampleSet, SampleSet]]:
+def _sets(plan: EvaluationPlan, seed: int) -> tuple[list[SampleSet], tuple[SampleSet, SampleSet]]:
     """Everything that is judged, and what it is judged by: crystals seen in training, and those set aside."""
+    drawn, real = plan.drawn, plan.real
     groups = make_groups(real.seen, drawn.min_contact_ratio)
-    _refuse_unknown_groups(drawn, list(groups))
     training = judged_crystals(TRAINING, real.training, groups)
     set_aside = judged_crystals(VALIDATION, real.set_aside, groups)
     seen = training if real.seen is real.training else judged_crystals(TRAINING, real.seen, groups)
     numbers, counts = np.unique(drawn.samples.space_group_number, return_counts=True)
     nulls = draw_nulls(groups, dict(zip(numbers.tolist(), counts.tolist(), strict=True)), seed)
-    baselines = [_restricted(other, numbers.tolist()) for other in beside]
-    return [drawn.samples, *_unlike(baselines), set_aside, training, *nulls], (seen, set_aside)
-
-
-def _refuse_unknown_groups(drawn: Drawn, groups: list[int]) -> None:
-    absent = sorted(set(drawn.samples.space_group_number.tolist()) - set(groups))
-    if absent:
-        raise UsageError(
-            f"Dataset {drawn.dataset_id} has no training crystal of space groups {absent} of generation "
-            f"{drawn.generation_id}: expected the dataset of its training. Restore it."
-        )
-
-
-def _restricted(other: Drawn, groups: list[int]) -> SampleSet:
-    """A baseline's samples of the generation's space groups."""
-    fitting = np.isin(other.samples.space_group_number, groups)
-    if not fitting.any():
-        theirs = np.unique(other.samples.space_group_number).tolist()
-        raise UsageError(
-            f"--baseline {other.generation_id} has no space group of the generation: expected some of {groups}, it "
-            f"has {theirs}. Draw it with the same --space-groups."
-        )
-    return other.samples.select(fitting)
-
-
-def _unlike(baselines: Sequence[SampleSet]) -> list[SampleSet]:
-    """Baselines under names that differ: of one recipe, the generation's identifier is added."""
-    names = [samples.source for samples in baselines]
-    return [
-        samples
-        if names.count(samples.source) == 1
-        else SampleSet(
-            f"{samples.source}-{samples.generation_id}",
-            samples.space_group_number,
-            samples.reject_reason,
-            samples.crystals,
-            samples.sample_index,
-            samples.generation_id,
-        )
-        for samples in baselines
-    ]
+    return [drawn.samples, *plan.baselines, set_aside, training, *nulls], (seen, set_aside)
 
 
 def _notes(drawn: Drawn, beside: Sequence[Drawn], real: RealCrystals) -> list[str]:

@@ -1,8 +1,8 @@
 """Which crystals leave: an SQL condition on a table of the catalog, and the crystals of its rows.
 
-A table has rows of crystals in one of two ways: with representative sites (``candidates``, ``samples``, ``materials``,
-``crystals``), or as a screening relaxed them (``relaxations``, ``stabilities``, ``discoveries``). Crystals of the first
-kind can also be taken as a screening relaxed them.
+A table has rows of crystals in one of three ways: with representative sites (``candidates``, ``samples``,
+``materials``, ``crystals``), as a screening relaxed them (``relaxations``, ``stabilities``, ``discoveries``), or as a
+calculation left them (``validations``). Crystals of the first kind can also be taken as a screening relaxed them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import pyarrow as pa
 from crystalforge.catalog.query import DEFAULT_TIME_LIMIT_S, Catalog
 from crystalforge.crystals.rows import batch_from_table
 from crystalforge.errors import UsageError
+from crystalforge.export.calculated import with_calculated_cells
 from crystalforge.export.relaxed import RELAXED_COLUMNS, relaxed_crystals
 from crystalforge.export.symmetrised import SymmetrisedCrystal, symmetrised_crystals
+from crystalforge.home import Home
 from crystalforge.suggestions import did_you_mean
 from crystalforge.validation.choosing import CANDIDATES_SQL, MAX_LIMIT, RELAXED_SQL, SCREENED_AS
 from crystalforge.validation.states import Structure
@@ -32,6 +34,14 @@ SELECT relaxation_id, min(energy_above_hull) AS energy_above_hull,
 FROM stabilities GROUP BY relaxation_id
 """
 _RELAXATIONS = f"(SELECT * FROM relaxations LEFT JOIN ({_LOWEST}) USING (relaxation_id))"  # noqa: S608 (a text of ours)
+_CALCULATED = """(
+SELECT * FROM validations
+LEFT JOIN (SELECT attempt_id, result_sha256 FROM attempts) USING (attempt_id)
+LEFT JOIN (
+  SELECT crystal_id, source, source_id, origin FROM crystals
+  QUALIFY row_number() OVER (PARTITION BY crystal_id ORDER BY source, origin, source_id) = 1
+) USING (crystal_id)
+)"""
 _JUDGED = "(SELECT judged.*, lattice, species, frac_coords FROM {table} judged JOIN relaxations USING (relaxation_id))"
 
 
@@ -51,6 +61,8 @@ class SourceTable:
     """Why a row has none."""
     is_relaxed: bool = False
     """Whether its crystals are relaxed ones."""
+    is_calculated: bool = False
+    """Whether these are of calculations, whose result files hold them."""
 
 
 _PLACED = ("base_frac_coords IS NOT NULL", "rejected: its sites have no place")
@@ -67,6 +79,15 @@ TABLES = {
     ),
     "discoveries": SourceTable(
         _JUDGED.format(table="discoveries"), "relaxation_id", _BY_ENERGY, "is_converged", _KEPT[1], True
+    ),
+    "validations": SourceTable(
+        _CALCULATED,
+        "attempt_id",
+        _BY_ENERGY,
+        "result_sha256 IS NOT NULL AND element IS NULL",
+        "not computed to the end, or the reference of an element",
+        is_relaxed=True,
+        is_calculated=True,
     ),
 }
 """By name."""
@@ -111,8 +132,8 @@ class CrystalQuery:
             raise UsageError("--structure reference: expected generated or relaxed; elements have no rows here.")
         if self.structure is Structure.GENERATED and self.source.is_relaxed:
             raise UsageError(
-                f"--structure generated of {self.table}: its crystals are relaxed ones. Take the generated from "
-                "--table candidates, samples or materials."
+                f"--structure generated of {self.table}: its crystals are as a screening or a calculation left them. "
+                "Take the generated from --table candidates, samples or materials."
             )
 
     @property
@@ -122,7 +143,7 @@ class CrystalQuery:
 
     @property
     def is_relaxed(self) -> bool:
-        """Whether the crystals are those that a screening relaxed."""
+        """Whether the crystals are those that a screening or a calculation left."""
         return self.source.is_relaxed or self.structure is Structure.RELAXED
 
     @property
@@ -145,6 +166,10 @@ class CrystalQuery:
             f"SELECT {', '.join(columns)} FROM {self.source.sql} AS {self.table}\n"  # noqa: S608
             f"WHERE {self.fits} AND {self.has_crystal}\nORDER BY {order}\n, {self.source.identifier}{limit}"
         )
+
+    def count_sql(self) -> str:
+        """The SELECT that counts the chosen rows."""
+        return f"SELECT count(*) AS n FROM (\n{self.rows_sql((self.source.identifier,))}\n)"  # noqa: S608
 
     def left_out_sql(self) -> str:
         """The SELECT that counts the rows that fit but have no such crystal."""
@@ -179,36 +204,50 @@ class ChosenCrystals:
 
     @property
     def identifiers(self) -> list[str]:
-        """The name of each row: its sample_id, material_id or relaxation_id."""
+        """The name of each row: its sample_id, material_id, relaxation_id or attempt_id."""
         names: list[str] = self.rows[self.query.source.identifier].to_pylist()
         return names
 
 
 def read_crystals(
-    catalog: Catalog, query: CrystalQuery | None = None, *, time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    catalog: Catalog,
+    query: CrystalQuery | None = None,
+    *,
+    home: Home | None = None,
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
 ) -> ChosenCrystals:
     """The crystals that a query of the catalog gives.
 
     Args:
         catalog: an open one (``catalog.query.open_catalog``).
         query: None for all candidates.
+        home: of the catalog; the table ``validations`` needs it, as the cells are in the attempts' files.
         time_limit_s: of each statement.
 
     Raises:
-        UsageError: no such table, or a limit below 1.
+        UsageError: no such table, a limit below 1, or a home is needed.
         QueryError: the condition or the order is refused or wrong.
+        DamagedFileError: the file of a calculation is damaged.
     """
     query = query or CrystalQuery()
     query.check()
-    parameters = query.parameters()
-    rows = catalog.query(query.rows_sql(), parameters, time_limit_s).combine_chunks()
-    left_out = catalog.query(query.left_out_sql(), parameters, time_limit_s)["n"][0].as_py()
-    reason = query.source.without_crystal
-    if query.structure is Structure.RELAXED and not query.source.is_relaxed:
-        reason = "no screening relaxed it to the end"
+    rows = catalog.query(query.rows_sql(), query.parameters(), time_limit_s).combine_chunks()
+    if query.source.is_calculated:
+        if home is None:
+            raise UsageError("read_crystals of validations: expected home=, for the cells are in the attempts' files.")
+        rows = with_calculated_cells(home, rows)
+    elif query.structure is Structure.RELAXED and not query.source.is_relaxed:
         rows = _with_relaxed_cells(catalog, query, rows, time_limit_s)
     crystals = relaxed_crystals(rows) if query.is_relaxed else list(symmetrised_crystals(batch_from_table(rows)))
-    return ChosenCrystals(query, rows, crystals, {reason: left_out} if left_out else {})
+    return ChosenCrystals(query, rows, crystals, rows_left_out(catalog, query, time_limit_s))
+
+
+def rows_left_out(catalog: Catalog, query: CrystalQuery, time_limit_s: float) -> dict[str, int]:
+    """Reason → rows that fit the condition and have no such crystal; empty where there are none."""
+    count = catalog.query(query.left_out_sql(), query.parameters(), time_limit_s)["n"][0].as_py()
+    is_unscreened = query.structure is Structure.RELAXED and not query.source.is_relaxed
+    reason = "no screening relaxed it to the end" if is_unscreened else query.source.without_crystal
+    return {reason: count} if count else {}
 
 
 def _with_relaxed_cells(catalog: Catalog, query: CrystalQuery, rows: pa.Table, time_limit_s: float) -> pa.Table:

@@ -28,7 +28,7 @@ def sources_of(home: Home, rows: pa.Table) -> dict[str, list[dict[str, Any]]]:
     Args:
         home: of the rows.
         rows: with some of the columns ``generation_id``, ``training_id``, ``dataset_id``, ``origin`` (either of the
-            first and the third), ``screening_id``.
+            first and the third), ``screening_id``; of calculations ``recipe``, ``recipe_hash`` and ``engine``.
     """
     origins = _distinct(rows, "origin")
     generations = generation_records(home, {*_distinct(rows, "generation_id"), *origins})
@@ -42,7 +42,18 @@ def sources_of(home: Home, rows: pa.Table) -> dict[str, list[dict[str, Any]]]:
         "trainings": records,
         "datasets": dataset_records(home, sorted(datasets)),
         "screenings": [screening_record(home, name) for name in sorted(_distinct(rows, "screening_id"))],
+        "recipes": _recipes(rows),
     }
+
+
+def _recipes(rows: pa.Table) -> list[dict[str, Any]]:
+    """Of calculations: by what each energy was computed."""
+    names = ["recipe", "recipe_hash", "engine"]
+    if not set(names) <= set(rows.column_names):
+        return []
+    found = rows.select(names).group_by(names).aggregate([]).sort_by([(name, "ascending") for name in names])
+    recipes: list[dict[str, Any]] = found.to_pylist()
+    return recipes
 
 
 def _distinct(rows: pa.Table, column: str) -> set[str]:

@@ -12,7 +12,7 @@ from crystalforge.catalog.query import DEFAULT_MEMORY_LIMIT, open_catalog
 from crystalforge.catalog.tables import TABLES, columns
 from crystalforge.errors import UsageError
 from crystalforge.export.choices import CellKind, FormatName
-from crystalforge.export.choosing import ChosenCrystals, CrystalQuery, read_crystals
+from crystalforge.export.choosing import CrystalQuery, read_crystals, rows_left_out
 from crystalforge.export.content import Content, Tell
 from crystalforge.export.entries import COMMENTS, entries_of
 from crystalforge.export.formats import FORMATS
@@ -44,6 +44,42 @@ class ExportedCrystals:
     bytes: int
     """Of these."""
     seconds: float
+
+
+@dataclass(frozen=True)
+class PlannedExport:
+    """What an export would write."""
+
+    target: Target
+    crystals: int
+    left_out: dict[str, int]
+    """Reason → rows that fit the condition and have no such crystal."""
+
+    @property
+    def files(self) -> int:
+        """Besides the manifest."""
+        return self.crystals if self.target.is_folder else 1
+
+
+def plan_export(
+    home: Home,
+    query: CrystalQuery,
+    file_format: FormatName,
+    out: Path | None = None,
+    *,
+    cell: CellKind = CellKind.CONVENTIONAL,
+    overwrite: bool = False,
+    memory_limit: str = DEFAULT_MEMORY_LIMIT,
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S,
+) -> PlannedExport:
+    """What ``export_crystals`` would write; it refuses the same, and writes nothing."""
+    target = _target(home, query, file_format, out, cell, overwrite=overwrite)
+    with open_catalog(home, memory_limit=memory_limit) as catalog:
+        count = catalog.query(query.count_sql(), query.parameters(), time_limit_s)["n"][0].as_py()
+        left_out = rows_left_out(catalog, query, time_limit_s)
+    if not count:
+        raise UsageError(_nothing(query, left_out))
+    return PlannedExport(target, count, left_out)
 
 
 def export_crystals(
@@ -79,16 +115,11 @@ def export_crystals(
         StorageError: it could not be written; nothing of it is left.
     """
     began = time.monotonic()
-    chosen_format = FORMATS[file_format]
-    query.check()
-    if cell is CellKind.PRIMITIVE and chosen_format.conventional_only:
-        raise UsageError(f"--cell primitive: {file_format} has the conventional cell only. Take poscar or extxyz.")
-    target = Target.of(out, file_format.value, chosen_format)
-    target.check(home, overwrite=overwrite)
+    target = _target(home, query, file_format, out, cell, overwrite=overwrite)
     with open_catalog(home, memory_limit=memory_limit) as catalog:
-        chosen = read_crystals(catalog, query, time_limit_s=time_limit_s)
+        chosen = read_crystals(catalog, query, home=home, time_limit_s=time_limit_s)
     if not len(chosen):
-        raise UsageError(_nothing(chosen))
+        raise UsageError(_nothing(query, chosen.left_out))
     created_at, sources = utc_now(), sources_of(home, chosen.rows)
     content = Content(
         table=query.table,
@@ -115,6 +146,19 @@ def export_crystals(
     )
 
 
+def _target(
+    home: Home, query: CrystalQuery, file_format: FormatName, out: Path | None, cell: CellKind, *, overwrite: bool
+) -> Target:
+    """Where it goes, after everything that can be refused before the catalog is opened."""
+    chosen_format = FORMATS[file_format]
+    query.check()
+    if cell is CellKind.PRIMITIVE and chosen_format.conventional_only:
+        raise UsageError(f"--cell primitive: {file_format} has the conventional cell only. Take poscar or extxyz.")
+    target = Target.of(out, file_format.value, chosen_format)
+    target.check(home, overwrite=overwrite)
+    return target
+
+
 def _comments(table: str) -> dict[str, str]:
     """Meaning of each column: the table's own, and of those that a screening adds."""
     known = (*ADDED_FROM, table)
@@ -131,8 +175,7 @@ def _spaced(progress: Callable[[int, int], None] | None, total: int) -> Tell:
     return tell
 
 
-def _nothing(chosen: ChosenCrystals) -> str:
-    query = chosen.query
+def _nothing(query: CrystalQuery, left_out: dict[str, int]) -> str:
     asked = f" WHERE {query.where}" if query.where else ""
-    left_out = "".join(f" {count:,} fit, but are left out ({reason})." for reason, count in chosen.left_out.items())
-    return f"No crystal in {query.table}{asked}: expected some to export.{left_out} Look with `platform sql`."
+    fitting = "".join(f" {count:,} fit, but are left out ({reason})." for reason, count in left_out.items())
+    return f"No crystal in {query.table}{asked}: expected some to export.{fitting} Look with `platform sql`."

@@ -13,7 +13,7 @@ from crystalforge.errors import CrystalforgeError
 from crystalforge.files import held_by, path_within, read_record
 from crystalforge.generation.plan import PLANNED, GenerationPlan, Shard
 from crystalforge.generation.quarantine import read_quarantine
-from crystalforge.home import EVALUATION_FILE, GENERATION_RECORD, OCCURRENCES_FILE, Home
+from crystalforge.home import EVALUATION_FILE, EVALUATION_RECORD, GENERATION_RECORD, OCCURRENCES_FILE, Home
 from crystalforge.integrity.files import check_table
 from crystalforge.integrity.findings import Kind, Report
 from crystalforge.integrity.names import PlannedFiles, verify_named, verify_names
@@ -56,7 +56,7 @@ def verify_generation(report: Report, home: Home, folder: Path, *, remake: int) 
         undone="samples were not drawn yet",
         repair=REPAIR,
         resume=f"platform generate --resume {committed.plan.generation_id}",
-        unnamed=frozenset({EVALUATION_FILE, OCCURRENCES_FILE}),
+        unnamed=frozenset({EVALUATION_FILE, EVALUATION_RECORD, OCCURRENCES_FILE}),
     )
     verify_named(report, folder, planned, committed.lines)
     if not committed.holder:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
 from crystalforge.catalog.inventory import Generation, committed_datasets
 from crystalforge.catalog.query import Catalog
 from crystalforge.crystals.rows import batch_from_table
@@ -36,11 +38,13 @@ class Choice:
         where: condition; None for the default.
         order_by: expressions; None for the default.
         top: how many.
+        alike: whether crystals that equal a better one are among them.
     """
 
     where: str | None = None
     order_by: str | None = None
     top: int = DEFAULT_TOP
+    alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,14 @@ class ReportContext:
         """Samples asked for, by space group."""
         return {int(number): int(count) for number, count in self.plan.get("counts", {}).items()}
 
-    def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Rows of a query; ``$generation`` and ``$dataset`` are bound where it names them."""
+    def table(self, sql: str, **parameters: Any) -> pa.Table:
+        """The answer to a query; ``$generation`` and ``$dataset`` are bound where it names them."""
         bound = {"generation": self.generation_id, "dataset": self.plan.get("dataset_id")} | parameters
-        used = {name: value for name, value in bound.items() if f"${name}" in sql}
-        rows: list[dict[str, Any]] = self.catalog.query(sql, used).to_pylist()
+        return self.catalog.query(sql, {name: value for name, value in bound.items() if f"${name}" in sql})
+
+    def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        """The rows of the answer to a query."""
+        rows: list[dict[str, Any]] = self.table(sql, **parameters).to_pylist()
         return rows
 
     @cached_property

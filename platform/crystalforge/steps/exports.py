@@ -46,8 +46,8 @@ def export_crystals(
         where: SQL condition on the rows.
         order_by: SQL order, the best first; the lowest energy above hull by default.
         limit: most crystals; all by default.
-        table: ``candidates``, ``samples``, ``materials``, ``crystals`` (both), ``relaxations``, ``stabilities`` or
-            ``discoveries``.
+        table: ``candidates``, ``samples``, ``materials``, ``crystals`` (both), ``relaxations``, ``stabilities``,
+            ``discoveries`` or ``validations`` (the cells that calculations ended in).
         structure: ``generated``, ``relaxed`` or ``reference``; as the table has it by default.
         cell: ``conventional`` or ``primitive``, of the atoms; cif and csv have the conventional one.
         overwrite: replace an earlier export of that name.

@@ -20,7 +20,7 @@ from crystalforge.dataset import find_dataset
 from crystalforge.files import read_json, write_json
 from crystalforge.gan.recipe import load_recipe
 from crystalforge.generation.plan import GenerationPlan
-from crystalforge.home import MODEL_RECORD, Home, group_folder_name
+from crystalforge.home import EVALUATION_RECORD, MODEL_RECORD, Home, group_folder_name
 from crystalforge.jobs.expected_times import ExpectedTime, expected_screening, expected_training
 from crystalforge.jobs.screen import relax_here, screen
 from crystalforge.jobs.screening_plans import plan_screening
@@ -178,6 +178,47 @@ def test_a_queue_takes_what_its_recipe_took(catalog_home: Home) -> None:
     assert (more["shards"], more["plan"]["known_already"]) == (1, 2)
     assert more["expected"]["seconds"] == pytest.approx(sum(walls) / len(walls) / CPUS)
     assert "from 2 calculations of recipe stand-in here" in more["expected"]["basis"]
+
+
+def test_an_evaluation_takes_what_earlier_ones_took(
+    candidates: tuple[Home, GenerationPlan], tmp_path: Path, drawn_home: Home
+) -> None:
+    home, plan = candidates
+    first = dry(home, "evaluate", "--limit", 5)
+    sizes = first["plan"]["sources"]
+    assert list(sizes) == ["generated", "validation", "training", "noise", "random_triples", "real_cells"]
+    assert sizes["generated"] == sizes["noise"] == 5 * len(plan.counts)
+    assert (first["name"], first["shards"], first["expected"]["seconds"]) == (plan.generation_id, 6, None)
+    beside = dry(home, "evaluate", "--limit", 5, "--baseline", plan.generation_id, "--output", tmp_path / "f.parquet")
+    assert beside["plan"]["sources"]["baseline:donor"] == sizes["generated"]
+    assert not list(tmp_path.glob("f*"))
+    (folder,) = drawn_home.generations.iterdir()
+    write_json(folder / EVALUATION_RECORD, {"sizes": {"generated": 30, "noise": 20}, "seconds": 5.0})
+    timed = dry(drawn_home, "evaluate", "--limit", 5)
+    assert timed["expected"]["seconds"] == pytest.approx(sum(timed["plan"]["sources"].values()) * 0.1)
+    assert "from 1 evaluation here, 100.0 ms for each sample of each source" in timed["expected"]["basis"]
+
+
+def test_an_export_is_counted_and_refused_as_it_would_be(
+    candidates: tuple[Home, GenerationPlan], tmp_path: Path
+) -> None:
+    home = candidates[0]
+    words = ["export", "--where", "space_group_number = 225", "--out", str(tmp_path / "cifs")]
+    found = dry(home, *words)
+    assert found["what"].startswith(f"Would write {found['shards']:,} crystals of candidates as cif")
+    assert found["shards"] > 3
+    assert dry(home, *words, "--limit", 3)["shards"] == 3
+    assert dry(home, *words[:-1], tmp_path / "all.cif")["shards"] == 1, "all blocks in one file"
+    assert list(tmp_path.iterdir()) == []
+    real = CliRunner().invoke(app, [*words, "--limit", "3", "--json", "--home", str(home.path)])
+    assert json.loads(real.stdout)["files"] == 3
+    refused = [CliRunner().invoke(app, [*words, *more, "--home", str(home.path)]) for more in ([], ["--dry-run"])]
+    assert {result.exit_code for result in refused} == {2}
+    assert refused[0].stderr == refused[1].stderr
+    replaced = dry(home, *words, "--limit", 3, "--overwrite")
+    assert replaced["notes"] == ["the earlier export there would be replaced"]
+    wrong = CliRunner().invoke(app, ["export", "--order-by", "nothing", "--dry-run", "--home", str(home.path)])
+    assert (wrong.exit_code, "nothing" in wrong.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

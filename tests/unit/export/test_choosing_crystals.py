@@ -127,7 +127,7 @@ def test_condition_order_and_limit_are_sql(catalog: Catalog) -> None:
 
 
 def test_every_table_gives_crystals(catalog: Catalog) -> None:
-    for table in TABLES:
+    for table in set(TABLES) - {"validations"}:  # test_calculated_cells.py has a queue
         found = read_crystals(catalog, CrystalQuery(table, limit=2))
         assert len(found) == 2, table
         assert all(cif_text(crystal).startswith("data_") for crystal in found.crystals)
@@ -175,7 +175,11 @@ def test_rejected_samples_without_places_are_counted(catalog: Catalog) -> None:
         (CrystalQuery("nothing"), UsageError, "expected one of candidates, samples, materials"),
         (CrystalQuery("material"), UsageError, "Did you mean 'materials'"),
         (CrystalQuery(limit=0), UsageError, "expected 1 to"),
-        (CrystalQuery("relaxations", structure=Structure.GENERATED), UsageError, "its crystals are relaxed ones"),
+        (
+            CrystalQuery("relaxations", structure=Structure.GENERATED),
+            UsageError,
+            "a calculation left them",
+        ),
         (CrystalQuery(structure=Structure.REFERENCE), UsageError, "expected generated or relaxed"),
         (CrystalQuery(where="no_such_column > 1"), QueryError, "no_such_column"),
         (CrystalQuery(where="density >"), QueryError, "syntax|parse|Parser"),

@@ -7,6 +7,7 @@ from typing import Any
 from crystalforge.catalog.lineage import Lineage, trace_in
 from crystalforge.errors import QueryError, UsageError
 from crystalforge.export import cif_text
+from crystalforge.report.alike import Different, first_different
 from crystalforge.report.context import ReportContext
 from crystalforge.report.lineage_steps import lineage_steps
 from crystalforge.report.section import Absent, Section
@@ -25,12 +26,14 @@ ORDER_IN_WORDS = (
 )
 MOST = 100
 """Crystals in a report: each has its cells and its CIF in the page."""
+LOOKED_AT = 50
+"""Rows that are looked at for each crystal that is wanted, where those that are alike are left out."""
 CHOSEN = """
 SELECT * FROM crystals WHERE source = 'candidates' AND origin = $generation AND (
 {where}
 )
 ORDER BY {order_by}
-, crystal_id LIMIT {top}
+, crystal_id LIMIT {limit}
 """
 ACCEPTED = "SELECT count(*) AS n FROM samples WHERE generation_id = $generation AND status = 'accepted'"
 CALCULATIONS = """
@@ -52,22 +55,32 @@ def make(context: ReportContext) -> Section:
         QueryError: the condition or the order is refused or wrong.
     """
     title = "The best crystals"
-    rows = _choose(context)
-    if not rows:
+    found = _choose(context)
+    if not found.rows:
         if context.choice.where:
             raise UsageError(
                 f"No candidate of generation {context.generation_id} WHERE {context.choice.where}: expected at least "
                 "one. Look with `platform sql`: columns of the view crystals."
             )
         return Section("crystals", title, absent=_why_none(context))
-    context.say(f"Tracing {len(rows)} crystals.")
-    crystals = [_crystal(context, rank, row) for rank, row in enumerate(rows, start=1)]
+    left_out = sum(found.alike)
+    if left_out:
+        context.say(
+            f"Of the {found.looked_at} best crystals {left_out} equal a better one: left out (--alike has them)."
+        )
+    context.say(f"Tracing {len(found.rows)} crystals.")
+    crystals = [
+        _crystal(context, rank, row) | {"alike": alike}
+        for rank, (row, alike) in enumerate(zip(found.rows, found.alike, strict=True), start=1)
+    ]
     values = {
         "crystals": crystals,
         "where": context.choice.where or DEFAULT_WHERE,
         "order": context.choice.order_by or ORDER_IN_WORDS,
         "is_default_order": context.choice.order_by is None,
-        "has_energies": any(row["energy_above_hull"] is not None for row in rows),
+        "has_energies": any(row["energy_above_hull"] is not None for row in found.rows),
+        "looked_at": found.looked_at,
+        "left_out": left_out,
         "screen_command": f"platform screen --generation {context.generation_id} --limit 1000 --reference HULL.parquet",
     }
     data = [{key: crystal[key] for key in ("scene", "cif", "name", "sql")} for crystal in crystals]
@@ -84,20 +97,24 @@ def _why_none(context: ReportContext) -> Absent:
     )
 
 
-def _choose(context: ReportContext) -> list[dict[str, Any]]:
+def _choose(context: ReportContext) -> Different:
     choice = context.choice
     if not 1 <= choice.top <= MOST:
         raise UsageError(f"--top {choice.top}: expected 1 to {MOST} crystals; more belong in `platform export`.")
     # The texts of the user are SQL on purpose; the catalog lets them read its tables and do nothing else.
+    limit = choice.top if choice.alike else LOOKED_AT * choice.top
     sql = CHOSEN.format(
-        where=choice.where or DEFAULT_WHERE, order_by=choice.order_by or DEFAULT_ORDER, top=int(choice.top)
+        where=choice.where or DEFAULT_WHERE, order_by=choice.order_by or DEFAULT_ORDER, limit=int(limit)
     )
     try:
-        return context.rows(sql)
+        table = context.table(sql)
     except QueryError as error:
         if not (choice.where or choice.order_by):
             raise
         raise QueryError(f"--where or --order-by of the best crystals: {error}") from error
+    if choice.alike:
+        return Different(table.to_pylist(), [0] * table.num_rows, table.num_rows)
+    return first_different(context.catalog, table, choice.top)
 
 
 def _crystal(context: ReportContext, rank: int, row: dict[str, Any]) -> dict[str, Any]:
