@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from crystalforge.catalog.bundles import BUNDLE, is_bundle, shard_lines
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import GenerationError, ModelNotFoundError
 from crystalforge.files import (
     exclusive,
     path_within,
     remove_left_over,
+    storage_errors,
     utc_now,
     write_json,
 )
@@ -113,12 +115,7 @@ def generate(
         _sweep(folder)
         manifest = ShardManifest(folder)
         shards = {shard.file: shard for shard in plan.shards()}
-        committed = {line["file"]: line for line in manifest.records() if line["file"] in shards}
-        lines = {
-            name: line
-            for name, line in committed.items()
-            if (name not in again if again else manifest.has_whole(line, otherwise="it is drawn again from its seed"))
-        }
+        lines = _kept(manifest, shards, again)
         kept = len(lines)
         missing = [shard for name, shard in shards.items() if name not in lines and (not again or name in again)]
         failed: dict[str, str] = {}
@@ -149,6 +146,31 @@ def generate(
         shards_kept=kept,
         seconds=time.time() - started,
     )
+
+
+def _kept(
+    manifest: ShardManifest, shards: Collection[str], again: Mapping[str, Collection[str]] | None
+) -> dict[str, dict[str, Any]]:
+    """Lines of the committed shards that need not be drawn, by file.
+
+    A bundle of which one shard has to be drawn is given up as a whole: its shards are drawn into files of their own.
+    """
+    records = [line for line in manifest.records() if is_bundle(line) or line["file"] in shards]
+    if again:
+        spoilt = {line[BUNDLE] for name, line in shard_lines(records).items() if name in again and BUNDLE in line}
+        spoilt |= {line["file"] for line in records if line["file"] in again}
+    else:
+        otherwise = "its samples are drawn again from their seeds"
+        spoilt = {line["file"] for line in records if not manifest.has_whole(line, otherwise=otherwise)}
+    bundles = [line["file"] for line in records if is_bundle(line) and line["file"] in spoilt]
+    if bundles:
+        manifest.rewrite(line for line in records if line["file"] not in bundles)
+        for name in bundles:
+            path = path_within(manifest.folder, name, source=manifest.path)
+            with storage_errors(path):
+                path.unlink(missing_ok=True)
+    kept = shard_lines(line for line in records if line["file"] not in spoilt)
+    return {name: line for name, line in kept.items() if name in shards}
 
 
 def _sweep(folder: Path) -> None:

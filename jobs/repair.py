@@ -1,20 +1,23 @@
 """``platform verify --repair``: makes again what is damaged and has a seed, and frees the way for what has none.
 
 The manifest is first cleared of lines that cannot be used. Then each damaged shard is drawn again, and committed only
-if its bytes are those that the manifest has for it, or those on disk, where the manifest was damaged. A relaxation
-takes minutes and notes how many, so its bytes never come again: damaged files of a screening are removed, and
-``platform screen --resume`` relaxes their crystals anew. The tables of the queue are exported again from its ledger.
-Datasets and models have no seed of their own: their findings name the command that makes them anew.
+if its bytes are those that the manifest has for it, or those on disk, where the manifest was damaged. Of a damaged
+bundle every shard is drawn into a file of its own, as only shards have seeds; ``platform compact`` merges them again.
+A relaxation takes minutes and notes how many, so its bytes never come again: damaged files of a screening are removed,
+and ``platform screen --resume`` relaxes their crystals anew. The tables of the queue are exported again from its
+ledger. Datasets and models have no seed of their own: their findings name the command that makes them anew.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crystalforge.catalog.bundles import BUNDLE, is_bundle, shard_lines, shards_within
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import CrystalforgeError
 from crystalforge.files import exclusive, path_within, sha256_of_file, storage_errors
@@ -155,11 +158,24 @@ def _repair(
         _clear_manifest(home.generations / generation_id, plan)
     if not shards:
         return 0
-    say(f"Generation {generation_id}: making {len(shards)} shards again from their seeds.")
-    folder = home.generations / generation_id
-    lines = {line["file"]: line for line in ShardManifest(folder).records()}
-    may_have = {name: _known_bytes(folder / name, lines[name]) if name in lines else () for name in shards}
+    may_have = _may_have(home.generations / generation_id, shards)
+    say(f"Generation {generation_id}: making {len(may_have)} shards again from their seeds.")
     return generate(home, plan, again=may_have, draw=draw or draw_on_ray).shards_written
+
+
+def _may_have(folder: Path, damaged: list[str]) -> dict[str, Collection[str]]:
+    """Shards to make again, and the SHA-256 that each may have; of a damaged bundle every shard, alone from then on."""
+    records = ShardManifest(folder).records()
+    lines = {line["file"]: line for line in records if not is_bundle(line)}
+    may_have: dict[str, Collection[str]] = {
+        name: _known_bytes(folder / name, lines[name]) if name in lines else ()
+        for name in damaged
+        if not any(line["file"] == name for line in records if is_bundle(line))
+    }
+    for shard in shard_lines(records).values():
+        if shard.get(BUNDLE) in damaged:
+            may_have[shard["file"]] = {shard["sha256"]}
+    return may_have
 
 
 def _known_bytes(path: Path, line: Mapping[str, Any]) -> set[str]:
@@ -172,4 +188,15 @@ def _clear_manifest(folder: Path, plan: GenerationPlan) -> None:
     with exclusive(folder, f"The generation {plan.generation_id}"):
         manifest = ShardManifest(folder)
         lines, _ = manifest.sound_records()
-        manifest.rewrite(line for line in lines if line["file"] in planned)
+        named = Counter(shard for line in lines for shard in _shards_of(line))
+        manifest.rewrite(
+            line
+            for line in lines
+            if planned.issuperset(_shards_of(line))
+            and not (is_bundle(line) and any(named[shard] > 1 for shard in _shards_of(line)))
+        )
+
+
+def _shards_of(line: Mapping[str, Any]) -> list[str]:
+    """Files of the shards that a line of the manifest stands for."""
+    return [shard["file"] for shard in shards_within(line)] if is_bundle(line) else [line["file"]]

@@ -38,6 +38,11 @@ def group_folder_name(space_group_number: int) -> str:
     return f"space_group_number={space_group_number}"
 
 
+def shard_file_name(space_group_number: int, number: int) -> str:
+    """Name of a shard's file within the folder of its generation; ``number`` counts from 0 within the space group."""
+    return f"{group_folder_name(space_group_number)}/shard-{number:05d}.parquet"
+
+
 @dataclass(frozen=True)
 class Home:
     """The home folder: ``datasets/ trainings/ generations/ validations/ mlflow/``.

@@ -59,7 +59,6 @@ def export_catalog(home: Home, file: Path, *, memory_limit: str = DEFAULT_MEMORY
         StorageError: it could not be written; an older one is left as it was.
     """
     _check_target(home, file)
-    statements, _ = catalog_statements(home)
     rows: dict[str, int] = {}
 
     def write(temporary: Path) -> None:
@@ -76,7 +75,9 @@ def export_catalog(home: Home, file: Path, *, memory_limit: str = DEFAULT_MEMORY
             rows.update({name: _count(connection, name) for name in TABLES})
             connection.execute("USE memory; DETACH exported")
 
-    write_atomically(file, write)
+    with contextlib.ExitStack() as reading:
+        statements, _ = catalog_statements(home, reading=reading)
+        write_atomically(file, write)
     return ExportSummary(file, rows, file.stat().st_size)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -50,6 +51,8 @@ class Catalog:
     """An open catalog; use it in a ``with`` statement. See ``open_catalog``."""
 
     process: QueryProcess
+    reading: ExitStack = field(default_factory=ExitStack)
+    """Holds what the views read: no compaction removes it before the catalog is closed."""
 
     def query(
         self, sql: str, params: Mapping[str, Any] | None = None, time_limit_s: float = DEFAULT_TIME_LIMIT_S
@@ -70,6 +73,7 @@ class Catalog:
     def close(self) -> None:
         """Give back memory and files."""
         self.process.close()
+        self.reading.close()
 
     def __enter__(self) -> Self:
         return self
@@ -103,15 +107,16 @@ def open_catalog(
         DamagedFileError: a manifest or a file is damaged or missing; the message has the repair.
     """
     size = memory_bytes(memory_limit)
-    process = QueryProcess()
+    process, reading = QueryProcess(), ExitStack()
     try:
-        statements, files = catalog_statements(home, generations)
+        statements, files = catalog_statements(home, generations, reading=reading)
         statements += [(text, ()) for view in kept for text in kept_sql(view)]
         process.prepare(QuerySetup(tuple(statements), tuple(str(file.path) for file in files), size))
     except BaseException:
         process.close()
+        reading.close()
         raise
-    return Catalog(process)
+    return Catalog(process, reading)
 
 
 def memory_bytes(limit: str) -> int:
@@ -129,16 +134,23 @@ def memory_bytes(limit: str) -> int:
 
 
 def catalog_statements(
-    home: Home, generations: Sequence[str] | None = None
+    home: Home, generations: Sequence[str] | None = None, *, reading: ExitStack | None = None
 ) -> tuple[list[Statement], list[ExpectedFile]]:
     """The SQL that makes every table and view of a home, and the files that they read, verified.
+
+    Args:
+        home: the home.
+        generations: only these; None for all.
+        reading: until it is closed, the files of generations stay where they are; None for no such promise.
 
     Raises:
         UsageError: no such generation.
         DamagedFileError: a manifest or a file is damaged or missing; the message has the repair.
     """
     chosen = _choose(committed_generations(home), generations)
-    samples = [file for generation in chosen for file in _shard_files(generation)]
+    with ExitStack() as only_here:
+        held = only_here if reading is None else reading
+        samples = [file for generation in chosen for file in _shard_files(generation, held)]
     materials = [dataset.expected_file() for dataset in committed_datasets(home)]
     queue, screenings = exported_queue(home), committed_screenings(home)
     files = [*samples, *materials, *(file for view in (queue | screenings).values() for file in view)]
@@ -166,8 +178,9 @@ def _choose(found: list[Generation], wanted: Sequence[str] | None) -> list[Gener
     return [generation for generation in found if generation.generation_id in wanted]
 
 
-def _shard_files(generation: Generation) -> list[ExpectedFile]:
+def _shard_files(generation: Generation, reading: ExitStack) -> list[ExpectedFile]:
     repair = f"Run `platform generate --resume {generation.generation_id}` to make it again from its seed."
+    manifest = ShardManifest(generation.folder)
     return [
         ExpectedFile(
             path,
@@ -178,7 +191,7 @@ def _shard_files(generation: Generation) -> list[ExpectedFile]:
             repair,
             line.get("schema", "samples/1"),
         )
-        for path, line in ShardManifest(generation.folder).files()
+        for path, line in reading.enter_context(manifest.held(manifest.files))
     ]
 
 

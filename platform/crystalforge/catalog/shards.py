@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from crystalforge.catalog.bundles import is_bundle, is_sound_bundle
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import (
     PathsWithin,
@@ -17,16 +21,30 @@ from crystalforge.files import (
     path_within,
     read_lines,
     sha256_of_file,
+    storage_errors,
     write_bytes,
     write_lines,
 )
 from crystalforge.table_files import encode_table, read_table
 
-__all__ = ["MANIFEST_NAME", "ShardManifest", "ShardRecord", "encode_shard", "path_within", "read_shard", "write_shard"]
+__all__ = [
+    "MANIFEST_NAME",
+    "ShardManifest",
+    "ShardRecord",
+    "encode_shard",
+    "path_within",
+    "read_shard",
+    "repeating_leaves",
+    "write_shard",
+]
 
 logger = logging.getLogger(__name__)
 
+Read = TypeVar("Read")
+
 MANIFEST_NAME = "manifest.jsonl"
+REPLACED_PATTERN = ".replaced-*.jsonl"
+"""Manifests that a compaction replaced; gone when what only they name is."""
 REQUIRED_KEYS = ("file", "rows", "sha256", "bytes")
 
 
@@ -51,7 +69,7 @@ class ShardRecord:
 
 def encode_shard(relative_name: str, table: pa.Table) -> tuple[bytes, ShardRecord]:
     """The bytes that a shard's file has, and its record. Equal tables give equal bytes."""
-    content, file = encode_table(table, use_dictionary=_repeating_leaves(table.schema))
+    content, file = encode_table(table, use_dictionary=repeating_leaves(table.schema))
     return content, ShardRecord(relative_name, **vars(file))
 
 
@@ -76,7 +94,7 @@ def write_shard(folder: Path, relative_name: str, table: pa.Table) -> ShardRecor
     return record
 
 
-def _repeating_leaves(schema: pa.Schema) -> list[str]:
+def repeating_leaves(schema: pa.Schema) -> list[str]:
     """Parquet paths that a dictionary makes smaller and faster to write: all but fractions and plain text."""
     leaves = []
     for field in schema:
@@ -107,14 +125,18 @@ def read_shard(folder: Path, record: ShardRecord, schema: pa.Schema | None = Non
 
 @dataclass(frozen=True)
 class ShardManifest:
-    """The list of committed shards of a folder: one JSON line each in ``manifest.jsonl``."""
+    """The list of committed shards of a folder: one JSON line each in ``manifest.jsonl``.
+
+    A line stands for a shard, or for a bundle of shards (``catalog.bundles``).
+    """
 
     folder: Path
+    name: str = MANIFEST_NAME
 
     @property
     def path(self) -> Path:
         """The manifest's file."""
-        return self.folder / MANIFEST_NAME
+        return self.folder / self.name
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Commit a shard: ``file``, ``rows``, ``sha256``, ``bytes`` and what else is known of it."""
@@ -139,6 +161,25 @@ class ShardManifest:
             path = self._checked(within, number, line)
             latest[line["file"]] = path, line
         return list(latest.values())
+
+    @contextlib.contextmanager
+    def held(self, read: Callable[[], Read]) -> Iterator[Read]:
+        """Read the manifest; what it names stays on disk until the ``with`` ends, whatever is compacted meanwhile.
+
+        The manifest itself is locked, shared: whoever puts another in its place asks for the lock of the old one before
+        removing what only that one names. A reader needs no right to write.
+
+        Args:
+            read: ``files``, ``records`` or ``sound_records`` of this manifest.
+        """
+        with contextlib.ExitStack() as stack:
+            while True:
+                before = stack.enter_context(_locked(self.path))
+                content = read()
+                if before == _identity(self.path):
+                    break
+                stack.close()
+            yield content
 
     def sound_records(self) -> tuple[list[dict[str, Any]], list[str]]:
         """As ``records``, and what is wrong with each line that cannot be used, in place of an error."""
@@ -166,8 +207,32 @@ class ShardManifest:
         """Put these lines in place of all, atomically: only a repair does so, which holds the folder."""
         write_lines(self.path, records)
 
+    def replaced(self) -> list[ShardManifest]:
+        """Manifests that were replaced by a compaction and whose files may still be there, oldest first."""
+        return [ShardManifest(self.folder, path.name) for path in sorted(self.folder.glob(REPLACED_PATTERN))]
+
+    def replace(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Put these lines in place of all, atomically, and keep the manifest that they replace under another name.
+
+        It is the same file as before, so that readers that hold it are still seen.
+        """
+        numbers = [int(old.name.split("-")[1].split(".")[0]) for old in self.replaced()]
+        old = self.folder / f".replaced-{max(numbers, default=0) + 1:05d}.jsonl"
+        with storage_errors(old):
+            old.hardlink_to(self.path)
+        self.rewrite(records)
+
+    def is_read(self) -> bool:
+        """Whether somebody holds this manifest."""
+        with storage_errors(self.path), self.path.open("rb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def _plain_path(self) -> Path:
-        return path_within(self.folder, MANIFEST_NAME, source=self.folder)
+        return path_within(self.folder, self.name, source=self.folder)
 
     def _checked(self, within: PathsWithin, number: int, line: Any) -> Path:
         """Path of the file that a line names."""
@@ -179,4 +244,35 @@ class ShardManifest:
                 f"{self.path} line {number} is damaged: expected the keys {', '.join(REQUIRED_KEYS)}. "
                 "Run `platform verify --repair`."
             )
+        if is_bundle(line) and not is_sound_bundle(line):
+            raise DamagedFileError(
+                f"{self.path} line {number} is damaged: expected space_group_number and, for each shard of the bundle "
+                "in ascending order, number, rows, accepted and sha256, with the rows of the whole. "
+                "Run `platform verify --repair`."
+            )
         return within(line["file"])
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[tuple[int, int] | None]:
+    """Hold a file by a shared lock, read-only; gives which file it was, None where there is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # absent, or a link: what reads it next says so
+        yield _identity(path)
+        return
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks: then nothing on it is compacted either
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        status = os.fstat(descriptor)
+        yield status.st_dev, status.st_ino
+    finally:
+        os.close(descriptor)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

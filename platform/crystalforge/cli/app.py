@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from crystalforge import __version__
 from crystalforge.cli import catalog, config, dataset, validate
 from crystalforge.cli.command_tree import read_variables
+from crystalforge.cli.compact import compact
 from crystalforge.cli.doctor import doctor
 from crystalforge.cli.evaluate import evaluate
 from crystalforge.cli.explore import explore
@@ -131,6 +132,7 @@ app.command()(report)
 app.command()(export)
 app.command()(explore)
 app.command()(status)
+app.command()(compact)
 app.command()(verify)
 app.command()(ui)
 app.command()(metrics)

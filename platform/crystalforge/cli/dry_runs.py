@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crystalforge.catalog.bundles import shard_lines
+from crystalforge.catalog.compaction import CompactionPlan
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import BuildRequest, Dataset
 from crystalforge.dataset.build_plan import plan_build
@@ -29,6 +31,8 @@ from crystalforge.steps.screenings import plan_screen
 from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.recipe import CalculationRecipe
 from crystalforge.validation.requests import would_enqueue
+
+NOTHING_TO_MERGE = ExpectedTime(0.0, "as nothing is left to merge")
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,25 @@ def dry_generation(home: Home, plan: GenerationPlan) -> DryRun:
     )
 
 
+def dry_compaction(folder: Path, plan: CompactionPlan, rows: int) -> DryRun:
+    """Of ``compact``: a shard is a file that would be written."""
+    return DryRun(
+        what=f"Would merge {plan.files_merged:,} files of generation {folder.name} into {len(plan.bundles):,}.",
+        name=folder.name,
+        plan={
+            "rows": plan.rows,
+            "most_rows_of_a_file": rows,
+            "files_now": plan.files,
+            "files_then": plan.files_after,
+            "bytes_to_read_and_write": plan.bytes_merged,
+        },
+        shards=len(plan.bundles),
+        shards_done=0,
+        expected=ExpectedTime(None, "as compactions do not record their times") if plan.bundles else NOTHING_TO_MERGE,
+        folder=str(folder),
+    )
+
+
 def dry_screening(home: Home, choices: dict[str, Any], *, resume: str | None, workers: int | None) -> DryRun:
     """Of ``screen``; samples that were rejected take no time."""
     notes, rejected = [], 0
@@ -200,7 +223,7 @@ def dry_queue(home: Home, crystals: Sequence[Crystal], recipe: CalculationRecipe
 
 def _committed(folder: Path) -> set[str]:
     """Files of the shards that a run has committed; none where it was never begun."""
-    return {line["file"] for line in ShardManifest(folder).records()} if folder.is_dir() else set()
+    return set(shard_lines(ShardManifest(folder).records())) if folder.is_dir() else set()
 
 
 def _plain(value: Any) -> str:

@@ -116,13 +116,14 @@ def read_generation(
 def _read_rows(generation: Generation) -> pa.Table:
     """The columns that are judged, by space group and index."""
     repair = f"Run `platform generate --resume {generation.generation_id}` to draw it again from its seed."
-    lines = ShardManifest(generation.folder).records()
+    manifest = ShardManifest(generation.folder)
     parts = []
-    for line in lines:
-        shard = read_shard(generation.folder, ShardRecord.from_line(line), SAMPLES, repair=repair)
-        # As plain text: dictionaries of different shards do not join.
-        reasons = shard["reject_reason"].cast(pa.string())
-        parts.append(shard.select(["index", *CRYSTAL_COLUMNS]).append_column("reject_reason", reasons))
+    with manifest.held(manifest.records) as lines:
+        for line in lines:
+            shard = read_shard(generation.folder, ShardRecord.from_line(line), SAMPLES, repair=repair)
+            # As plain text: dictionaries of different shards do not join.
+            reasons = shard["reject_reason"].cast(pa.string())
+            parts.append(shard.select(["index", *CRYSTAL_COLUMNS]).append_column("reject_reason", reasons))
     if not parts:
         return pa.table({"index": pa.array([], pa.int64())})
     table = pa.concat_tables(parts)

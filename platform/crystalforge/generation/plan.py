@@ -14,7 +14,7 @@ from crystalforge.errors import UsageError
 from crystalforge.files import fingerprint
 from crystalforge.gan.request import Request
 from crystalforge.gan.stretch import Stretch
-from crystalforge.home import group_folder_name
+from crystalforge.home import shard_file_name
 
 GENERATION_STREAM = 1
 """Keeps the draws apart from those of a training with the same seed."""
@@ -46,7 +46,7 @@ class Shard:
     @property
     def file(self) -> str:
         """Name of its file within the generation's folder."""
-        return f"{group_folder_name(self.space_group_number)}/shard-{self.number:05d}.parquet"
+        return shard_file_name(self.space_group_number, self.number)
 
 
 @dataclass(frozen=True)

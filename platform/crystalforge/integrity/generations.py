@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crystalforge.catalog.bundles import is_bundle, shard_lines
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import CrystalforgeError
 from crystalforge.files import held_by, path_within, read_record
 from crystalforge.generation.plan import PLANNED, GenerationPlan, Shard
 from crystalforge.generation.quarantine import read_quarantine
 from crystalforge.home import EVALUATION_FILE, EVALUATION_RECORD, GENERATION_RECORD, OCCURRENCES_FILE, Home
+from crystalforge.integrity.bundles import verify_bundle, verify_bundled_once
 from crystalforge.integrity.files import check_table
 from crystalforge.integrity.findings import Kind, Report
 from crystalforge.integrity.names import PlannedFiles, verify_named, verify_names
@@ -46,34 +49,47 @@ def verify_generation(report: Report, home: Home, folder: Path, *, remake: int) 
         folder: of the generation.
         remake: shards to draw again.
     """
-    committed = read_committed(report, folder)
-    if committed is None:
-        return
-    report.counts["generations"] += 1
-    sound = [shard for shard in committed.plan.shards() if _verify_shard(report, folder, committed, shard)]
+    with ExitStack() as reading:
+        committed = read_committed(report, folder, reading)
+        if committed is not None:
+            report.counts["generations"] += 1
+            _verify(report, home, folder, committed, remake)
+
+
+def _verify(report: Report, home: Home, folder: Path, committed: Committed, remake: int) -> None:
+    shards = {shard.file: shard for shard in committed.plan.shards()}
+    bundles = [line for line in committed.lines.values() if is_bundle(line)]
+    sound = [shard for shard in shards.values() if _verify_shard(report, folder, committed, shard)]
+    for line in bundles:
+        sound += verify_bundle(report, folder, committed.plan, shards, line, repair=REPAIR)
+    verify_bundled_once(report, folder, committed.lines)
     planned = PlannedFiles(
-        rows={shard.file: shard.n_samples for shard in committed.plan.shards()},
+        rows={name: shard.n_samples for name, shard in shards.items()},
         undone="samples were not drawn yet",
         repair=REPAIR,
         resume=f"platform generate --resume {committed.plan.generation_id}",
+        named_besides=frozenset(line["file"] for line in bundles),
+        bundled=frozenset(shard_lines(bundles)),
         unnamed=frozenset({EVALUATION_FILE, EVALUATION_RECORD, OCCURRENCES_FILE}),
     )
     verify_named(report, folder, planned, committed.lines)
+    lines = shard_lines(committed.lines.values())
     if not committed.holder:
-        verify_names(report, folder, planned, committed.lines, read_quarantine(folder))
+        verify_names(report, folder, planned, committed.lines.keys() | lines.keys(), read_quarantine(folder))
     remaker = Remaker(report, home, committed.plan, committed.record)
     for shard in random.sample(sound, min(remake, len(sound))):
-        remaker.compare(shard, committed.lines[shard.file])
+        remaker.compare(shard, lines[shard.file], committed.lines)
 
 
-def read_committed(report: Report, folder: Path) -> Committed | None:
-    """Plan and manifest of a generation; None where the plan cannot be read."""
+def read_committed(report: Report, folder: Path, reading: ExitStack) -> Committed | None:
+    """Plan and manifest of a generation; None where the plan cannot be read. Until ``reading`` ends its files stay."""
     path = folder / GENERATION_RECORD
     holder = held_by(folder)
     try:
         record = read_record(path, PLANNED)
         plan = GenerationPlan.from_json(record)
-        lines, wrong = ShardManifest(folder).sound_records()
+        manifest = ShardManifest(folder)
+        lines, wrong = reading.enter_context(manifest.held(manifest.sound_records))
     except CrystalforgeError as error:
         report.add(Kind.RECORD, path, f"{error} Restore it: it alone says what the rows were drawn by.")
         return None

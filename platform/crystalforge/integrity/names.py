@@ -27,6 +27,8 @@ class PlannedFiles:
     """Command that makes what is not there."""
     named_besides: frozenset[str] = frozenset()
     """Files that are no shards and that the manifest may name."""
+    bundled: frozenset[str] = frozenset()
+    """Shards whose rows are in a file of ``named_besides``."""
     unnamed: frozenset[str] = frozenset()
     """Files that belong there and that it must not name."""
 
@@ -59,6 +61,9 @@ def verify_names(
         report.add(Kind.UNFINISHED, folder, found)
     for name in there.keys() - planned.rows.keys() - planned.named_besides - planned.unnamed:
         report.add(Kind.UNUSED, there[name], "Nothing names this file, so nobody reads it. It can be removed.")
+    for name in sorted(planned.rows.keys() & there.keys() & planned.bundled):
+        found = "Its rows are in a bundle. `platform compact` removes it once nobody reads it."
+        report.add(Kind.UNUSED, there[name], found)
 
 
 def verify_named(report: Report, folder: Path, planned: PlannedFiles, named: Collection[str]) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from crystalforge.catalog.bundles import BUNDLE, split
 from crystalforge.catalog.shards import encode_shard
 from crystalforge.errors import CrystalforgeError, ModelNotFoundError
 from crystalforge.files import path_within, read_record
 from crystalforge.generation.plan import GenerationPlan, Shard
 from crystalforge.home import MODEL_RECORD, Home, group_folder_name
 from crystalforge.integrity.findings import Kind, Report
+from crystalforge.schemas import SAMPLES
+from crystalforge.table_files import read_row_groups, same_rows
 
 if TYPE_CHECKING:
     from crystalforge.gan.model import Model
@@ -30,16 +36,28 @@ class Remaker:
         self.versions: Mapping[str, str] = record.get("versions") or {}
         self.models: dict[int, Model] = {}
 
-    def compare(self, shard: Shard, line: Mapping[str, Any]) -> None:
-        """Draw a shard again; nothing is written."""
-        path = self.home.generations / self.plan.generation_id / shard.file
+    def compare(self, shard: Shard, line: Mapping[str, Any], lines: Mapping[str, Mapping[str, Any]]) -> None:
+        """Draw a shard again; nothing is written.
+
+        Args:
+            shard: the shard.
+            line: what is committed of it.
+            lines: of the manifest, by file: of a bundle among them the rows are compared too.
+        """
+        folder = self.home.generations / self.plan.generation_id
+        path = folder / line.get(BUNDLE, shard.file)
         try:
-            sha256 = self._draw(shard)
+            table = self._draw(shard)
         except CrystalforgeError as error:
             self.report.add(Kind.NOT_REMADE, path, f"It cannot be drawn again to compare it: {error}")
             return
         self.report.counts["remade"] += 1
+        sha256 = encode_shard(shard.file, table)[1].sha256
         if sha256 == line["sha256"]:
+            if BUNDLE in line and not _holds(folder, lines[line[BUNDLE]], shard, table):
+                found = f"{shard.file} was drawn as the manifest says, but its rows in the bundle are others."
+                repair = "`platform verify --repair` draws it again."
+                self.report.add(Kind.OTHER_BYTES, path, f"{found} {repair}", line[BUNDLE])
             return
         found = f"Drawn again from its seed it has sha256 {sha256[:12]}…, expected {line['sha256'][:12]}…."
         changed = other_versions(self.versions)
@@ -48,7 +66,7 @@ class Remaker:
         else:
             self.report.add(Kind.OTHER_BYTES, path, f"{found} Versions are the same; was it drawn on another device?")
 
-    def _draw(self, shard: Shard) -> str:
+    def _draw(self, shard: Shard) -> pa.Table:
         import torch
 
         from crystalforge.generation.sampling import sample_shard
@@ -56,10 +74,9 @@ class Remaker:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # as the workers that drew it: sums keep one order
         try:
-            table = sample_shard(self._model(shard.space_group_number), self.plan, shard)
+            return sample_shard(self._model(shard.space_group_number), self.plan, shard)
         finally:
             torch.set_num_threads(threads)
-        return encode_shard(shard.file, table)[1].sha256
 
     def _model(self, number: int) -> Model:
         import torch
@@ -79,6 +96,12 @@ class Remaker:
                 )
             self.models[number] = model_of(checkpoint, "cuda" if torch.cuda.is_available() else "cpu")
         return self.models[number]
+
+
+def _holds(folder: Path, bundle: Mapping[str, Any], shard: Shard, table: pa.Table) -> bool:
+    """Whether a bundle holds these rows for a shard."""
+    groups = read_row_groups(path_within(folder, bundle["file"], source=folder), bundle["sha256"], SAMPLES)
+    return any(noted["file"] == shard.file and same_rows(rows, table) for noted, rows in split(bundle, groups))
 
 
 def installed_versions() -> dict[str, str]:

@@ -51,6 +51,7 @@ WORDS: dict[str, list[str]] = {
     "export": ["--limit", "2", "--out", "{folder}/crystals.csv", "--format", "csv"],
     "report": ["--out", "{folder}/report.html", "--top", "2"],
     "status": [],
+    "compact": ["{generation}", "--dry-run"],
     "metrics": ["--once"],
     "verify": ["--remake", "0"],
     "config show": [],
@@ -97,7 +98,12 @@ def test_its_output_is_json(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    values = {"folder": tmp_path, "training": candidates[1].training_id, "crystal": _a_crystal(home)}
+    values = {
+        "folder": tmp_path,
+        "training": candidates[1].training_id,
+        "generation": candidates[1].generation_id,
+        "crystal": _a_crystal(home),
+    }
     words = [word.format(**values) for word in WORDS[name]]
     if "config" not in name and name not in ("schema",):
         words += ["--home", str(home.path)]
