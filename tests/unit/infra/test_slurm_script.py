@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from crystalforge.cli.app import app
 
 REPOSITORY = Path(__file__).parents[3]
 SCRIPT = REPOSITORY / "infra" / "slurm" / "crystalforge.sbatch"
@@ -50,3 +57,20 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert (outside.returncode, "expected to run in a job of Slurm" in outside.stderr) == (2, True)
     elsewhere = run("generate", SLURM_JOB_ID="1", CRYSTALFORGE_VENV=str(tmp_path))
     assert (elsewhere.returncode, f"no {tmp_path}/bin/platform" in elsewhere.stderr) == (2, True)
+
+
+def shown() -> list[list[str]]:
+    """Arguments of the script in every line that submits it, in its own head and in the document."""
+    texts = [path.read_text(encoding="utf-8") for path in (SCRIPT, REPOSITORY / "docs" / "deploy.md")]
+    lines = [line for text in texts for line in re.findall(r"^(?:# +)?(sbatch .*crystalforge\.sbatch.*)$", text, re.M)]
+    return [shlex.split(line.split("crystalforge.sbatch", 1)[1]) for line in lines]
+
+
+@pytest.mark.parametrize("words", shown(), ids=" ".join)
+def test_a_shown_submission_is_of_a_command_that_there_is(words: list[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    context = command.make_context("platform", words)
+    while hasattr(command, "commands"):
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
+    assert str(context.params["home"]) == "/shared/home"
