@@ -11,13 +11,14 @@ export CRYSTALFORGE_SHARED
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fault dft slurm lint format bench docs install install-dev mlflow-postgres prometheus clean help
+.PHONY: demo test fault cluster dft slurm lint format bench docs install install-dev mlflow-postgres prometheus clean help
 
 help:
 	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
 	@echo "make test    set up, then all tests"
 	@echo "make fault   the fault tests with their long loops: kills, failing writes, lost nodes; long"
 	@echo "make slurm   the batch script on a real Slurm, which it installs from Debian's packages and starts itself"
+	@echo "make cluster trainings and a generation on four nodes of this machine that are lost, cut off and added; long"
 	@echo "make dft     the long tests with GPAW, where it is installed: lattice constants of known crystals"
 	@echo "make mlflow-postgres    MLflow on a real PostgreSQL, killed while 12 trainings log to it; installs PostgreSQL"
 	@echo "make prometheus    a real Prometheus asks for the figures, the rules and the dashboard; installs Prometheus"
@@ -58,11 +59,15 @@ demo: $(VENV)/.installed
 	@echo "Training runs in MLflow:   $(PLATFORM) ui --home $(DEMO_HOME)"
 	@echo "Your own questions:        $(PLATFORM) sql --home $(DEMO_HOME) \"SELECT * FROM candidates LIMIT 5\""
 
+# Two at a time: those that start Ray, services or browsers in one process, all others in the other.
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup
 
 fault: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/fault -m "nightly or not nightly" --log-cli-level=INFO
+
+cluster: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest tests/fault/test_several_nodes.py -m "nightly or not nightly" --log-cli-level=INFO
 
 dft: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/unit/validation/test_gpaw.py -m "nightly or not nightly" --log-cli-level=INFO
