@@ -229,6 +229,13 @@ def test_nothing_heavy_lands_on_the_head_and_it_is_never_on_a_spot_node(document
     assert by_role["head"].spec["nodeSelector"] == {"crystalforge-capacity": "on-demand"}
 
 
+def test_the_cluster_that_stays_has_a_place_for_drivers_that_is_not_a_spot_node() -> None:
+    (cluster,) = [param.values[0] for param in RAY if param.values[0]["kind"] == "RayCluster"]
+    ray_cr = {"metadata": {"name": "c", "namespace": "n"}, "spec": cluster["spec"]}
+    types = _derive_autoscaling_config_from_ray_cr(ray_cr)["available_node_types"]
+    assert [name for name, group in types.items() if "driver" in group["resources"]] == ["cpu"]
+
+
 def test_the_clusters_grow_by_gpus_and_cpus_and_draw_on_spot_nodes() -> None:
     groups = {
         param.id: {group["groupName"]: group for group in cluster_spec(param.values[0])["workerGroupSpecs"]}
