@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, quote_plus, unquote
 
 SECRET_VARIABLES = (
@@ -48,6 +48,11 @@ def hide_secrets(text: str) -> str:
     for pattern in PATTERNS:
         text = pattern.sub(rf"\g<before>{HIDDEN}\g<after>", text)
     return text
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a program that needs no secret of ours."""
+    return {name: value for name, value in environment.items() if name not in (*SECRET_VARIABLES, *ADDRESS_VARIABLES)}
 
 
 def _values() -> set[str]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
+import psutil
 import pytest
 
+from crystalforge.dataset.cif_child import CifChild, ParserLimits
+from crystalforge.dataset.exclusion import LeftOutError
 from crystalforge.secrecy import ADDRESS_VARIABLES, SECRET_VARIABLES, hide_secrets
+from crystalforge.validation.engines.contract import clean_environment
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +81,21 @@ def test_the_password_of_an_address_is_taken_out_where_it_stands_alone(monkeypat
 def test_a_value_of_a_few_letters_does_not_empty_every_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MP_API_KEY", "a")
     assert hide_secrets("a crystal") == "a crystal"
+
+
+def test_other_programs_are_started_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DFT codes, and the child that parses CIFs of strangers."""
+    given = dict.fromkeys(SECRET_VARIABLES, "hunter2") | {"MLFLOW_TRACKING_URI": "http://me:hunter2@host"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HARMLESS", "yes")
+    before = set(psutil.Process().children())
+    with contextlib.closing(CifChild(ParserLimits())) as child:
+        with pytest.raises(LeftOutError):
+            child.parse("no CIF")
+        (started,) = set(psutil.Process().children()) - before
+        environments = [clean_environment(), started.environ()]
+    for environment in environments:
+        assert environment["HARMLESS"] == "yes"
+        assert environment["PATH"] == os.environ["PATH"]
+        assert "hunter2" not in " ".join(environment.values())

@@ -20,6 +20,7 @@ from typing import IO, Any
 from crystalforge.dataset.exclusion import ExclusionReason, LeftOutError
 from crystalforge.dataset.standardise import StandardisedCrystal
 from crystalforge.errors import DatasetError
+from crystalforge.secrecy import without_secrets
 
 START_SECONDS = 120.0
 """Wall time for the child to import pymatgen: generous, for a cold disk."""
@@ -130,7 +131,7 @@ class CifChild:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             encoding="utf-8",
-            env=os.environ | _ENVIRONMENT,
+            env=without_secrets(os.environ) | _ENVIRONMENT,
             start_new_session=True,  # Ctrl-C is for the parent, which then ends the child
         )
         with _Watchdog(self._process, START_SECONDS):

@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from crystalforge.explore.protection import Protection
 from crystalforge.explore.server import LOOPBACK, STOP_LIMIT_S, listening, page_url
@@ -25,6 +26,17 @@ def metrics_text(home: Home) -> str:
     return generate_latest(registry_of(home)).decode()
 
 
+class Figures:
+    """The answer to a scrape; an object, as Starlette takes a function for one that gets a request."""
+
+    def __init__(self, home: Home) -> None:
+        self._app = make_asgi_app(registry_of(home))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the home and tell."""
+        await self._app(scope, receive, send)
+
+
 def create_app(home: Home, host: str) -> Starlette:
     """The application over a home.
 
@@ -36,7 +48,7 @@ def create_app(home: Home, host: str) -> Starlette:
     def index(_: Request) -> PlainTextResponse:
         return PlainTextResponse(f"Figures of a home of crystalforge for Prometheus: /{PATH}\n")
 
-    routes = [Route("/", index), Mount(f"/{PATH}", make_asgi_app(registry_of(home)))]
+    routes = [Route("/", index), Route(f"/{PATH}", Figures(home))]
     return Starlette(routes=routes, middleware=[Middleware(Protection, host=host)])
 
 

@@ -11,19 +11,15 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from small_queue import crystals, stand_in_recipe, work_off
-from small_screening import add_screening
+from small_metrics import add_work
 
 from crystalforge.catalog.query import open_catalog
-from crystalforge.files import append_line, exclusive, write_json
+from crystalforge.files import append_line, exclusive
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 from crystalforge.metrics.collector import HomeCollector, registry_of
 from crystalforge.metrics.families import FAMILIES, Figures
 from crystalforge.metrics.server import metrics_text
-from crystalforge.validation.export import export_ledger
-from crystalforge.validation.ledger import Ledger
-from crystalforge.validation.requests import Request, change, enqueue
 
 Series = dict[tuple[str, ...], float]
 
@@ -42,27 +38,9 @@ def read(text: str) -> dict[str, Series]:
 
 @pytest.fixture(scope="module")
 def home(candidates: tuple[Home, GenerationPlan], tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Real candidates, a screening, and a queue with calculations in four states."""
+    """Real candidates, a training that was followed, a screening, and a queue with calculations in four states."""
     home = Home.locate(shutil.copytree(candidates[0].path, tmp_path_factory.mktemp("figures") / "home"))
-    row = {"source_id": "one", "crystal_id": "one", "formula": "NaCl", "space_group_number": 225}
-    add_screening(home, "screened", [row | {"energy_above_hull": 0.0, "formation_energy_per_atom": -1.0}])
-    plan = {"screening_id": "screened", "count": 2, "potential": "chgnet"}
-    write_json(home.screenings / "screened" / "screening.json", plan)
-    (training,) = home.trainings.iterdir()
-    for epoch in (1, 2):
-        terms = {"accepted_share": epoch / 4, "accepted_share_null": 0.1, "crystals_per_second": 7.5, "other": 1.0}
-        line = {"epoch": epoch, "generator_steps": 50 * epoch, "time": 1e9 + epoch, "terms": terms}
-        append_line(training / "space_group_number=62" / "progress.jsonl", line)
-    with Ledger(home.validations) as ledger:
-        good, bad = stand_in_recipe("good"), stand_in_recipe("bad", behaviour="fail")
-        enqueue(ledger, crystals(3), good)
-        work_off(ledger)
-        enqueue(ledger, crystals(2, "Y"), bad)
-        work_off(ledger)
-        enqueue(ledger, crystals(2, "Z"), good)
-        (last,) = ledger.rows("SELECT max(calculation_id) FROM calculations")[0]
-        change(ledger, Request.PAUSE, [last])
-        export_ledger(ledger)
+    add_work(home)
     return home
 
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from crystalforge.secrecy import without_secrets
 from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.recipe import CalculationRecipe
 from crystalforge.validation.states import ErrorClass
@@ -232,8 +233,9 @@ def class_of_ending(ending: Ending) -> ErrorClass:
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would lead another program's Python or libraries astray, one thread."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(CLEAN_PREFIXES)}
+    """This environment without secrets and what would lead another program's Python or libraries astray, one thread."""
+    plain = without_secrets(os.environ)
+    kept = {name: value for name, value in plain.items() if not name.startswith(CLEAN_PREFIXES)}
     return kept | {"OMP_NUM_THREADS": "1"} | more
 
 
