@@ -11,7 +11,7 @@ export CRYSTALFORGE_SHARED
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fault cluster dft slurm lint format bench docs install install-dev mlflow-postgres prometheus clean help
+.PHONY: demo test fault cluster dft slurm image lint format bench docs install install-dev mlflow-postgres prometheus clean help
 
 help:
 	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
@@ -19,6 +19,7 @@ help:
 	@echo "make fault   the fault tests with their long loops: kills, failing writes, lost nodes; long"
 	@echo "make slurm   the batch script on a real Slurm, which it installs from Debian's packages and starts itself"
 	@echo "make cluster trainings and a generation on four nodes of this machine that are lost, cut off and added; long"
+	@echo "make image   the CPU image, built by Buildah on Debian's Python, and commands in it; needs root, no registry"
 	@echo "make dft     the long tests with GPAW, where it is installed: lattice constants of known crystals"
 	@echo "make mlflow-postgres    MLflow on a real PostgreSQL, killed while 12 trainings log to it; installs PostgreSQL"
 	@echo "make prometheus    a real Prometheus asks for the figures, the rules and the dashboard; installs Prometheus"
@@ -74,6 +75,10 @@ dft: $(VENV)/.installed-dev
 
 slurm: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/integration/test_slurm.py -m "nightly or not nightly" --log-cli-level=INFO
+
+image: export BUILD_OPTIONS ?=
+image:
+	infra/docker/try_it.sh
 
 # Services of the system: their tests install what they need of Debian's packages, under root, and start it themselves.
 mlflow-postgres: $(VENV)/.installed-dev
