@@ -21,6 +21,8 @@ from collections import defaultdict
 import psutil
 
 CHILD = "--child"
+SLOT = "trainer_slot"
+"""Lets as many trainers start as there are CPUs."""
 
 
 def _empty_loop(config: dict) -> dict[str, float]:
@@ -70,19 +72,19 @@ def _child(n_trainers: int, ours: bool) -> None:
     """One measurement, in a process of its own: Ray reads its environment at start."""
     import ray
 
-    from crystalforge.jobs.cluster import ENVIRONMENT, LOCAL_ENVIRONMENT, TRAINER_SLOT
+    from crystalforge.jobs.cluster import ENVIRONMENT, LOCAL_ENVIRONMENT
 
     os.environ |= ENVIRONMENT | LOCAL_ENVIRONMENT if ours else {"RAY_USAGE_STATS_ENABLED": "0"}
     n_cpus = os.cpu_count() or 1
     ray.init(
         num_cpus=n_cpus,
-        resources={TRAINER_SLOT: 1},
+        resources={SLOT: 1},
         include_dashboard=False,
         logging_level="ERROR",
         log_to_driver=False,
     )
     share = int(1e4 / n_cpus) / 1e4
-    task = ray.remote(num_cpus=0, resources={TRAINER_SLOT: share})(_run_trainer)
+    task = ray.remote(num_cpus=0, resources={SLOT: share})(_run_trainer)
     cpu_seconds: dict[tuple[int, str], float] = {}
     stop = threading.Event()
     watcher = threading.Thread(target=_watch, args=(cpu_seconds, stop))

@@ -25,6 +25,7 @@ from crystalforge.generation.plan import GenerationPlan, Shard
 from crystalforge.generation.quarantine import QUARANTINE_RECORD, read_quarantine, write_quarantine
 from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.integrity.remaking import installed_versions
+from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker
 from crystalforge.jobs.trained_models import find_models
@@ -44,6 +45,8 @@ class GenerationSummary:
     """By this command."""
     shards_kept: int
     """By earlier ones."""
+    nodes: list[NodeEvent]
+    """Of the cluster, that joined or were lost meanwhile."""
     seconds: float
 
 
@@ -74,7 +77,7 @@ def draw_on_ray(
         GenerationError: Ray itself gave up.
     """
     try:
-        yield from work_off(ShardWorker, (str(folder), plan.to_json(), models, timeout_s), missing)
+        yield from work_off(folder, ShardWorker, (str(folder), plan.to_json(), models, timeout_s), missing)
     except PoolLostError as error:
         raise GenerationError(
             f"Ray gave up on generation {plan.generation_id}: {error} "
@@ -105,7 +108,7 @@ def generate(
         BusyError: another command is drawing the same generation.
         GenerationError: a shard could not be made, or was made again with other bytes; all others are made.
     """
-    started = time.time()
+    started, began_at = time.time(), utc_now()
     folder = path_within(home.generations, plan.generation_id, source=home.generations)
     with exclusive(folder, f"The generation {plan.generation_id}"):
         if not (folder / GENERATION_RECORD).is_file():
@@ -144,6 +147,7 @@ def generate(
         accepted=_total(lines, "accepted"),
         shards_written=len(lines) - kept,
         shards_kept=kept,
+        nodes=node_events(folder, began_at),
         seconds=time.time() - started,
     )
 

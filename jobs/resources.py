@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from crystalforge.errors import CrystalforgeError, UsageError
-from crystalforge.jobs.cluster import TRAINER_SLOT
+from crystalforge.errors import ClusterError, UsageError
 
 SMALLEST_SHARE = 1e-4
 """Ray counts resources in ten-thousandths."""
@@ -49,9 +48,8 @@ class Share:
     """What each trainer takes of the cluster."""
 
     worker: dict[str, float]
-    slot: float
-    """Of the custom resource that throttles trainers."""
     concurrency: int
+    """Most trainers at once: each that waits would hold processes."""
 
 
 def plan_resources(cluster: Mapping[str, float], n_groups: int, asked: TrainerResources | None) -> Share:
@@ -65,22 +63,21 @@ def plan_resources(cluster: Mapping[str, float], n_groups: int, asked: TrainerRe
         asked: what the user wants for each, if anything.
 
     Raises:
-        CrystalforgeError: the cluster has too little, or does not declare the trainer slot.
+        ClusterError: the cluster has too little for one trainer.
     """
-    if cluster.get(TRAINER_SLOT, 0) < 1:
-        raise CrystalforgeError(
-            f"The Ray cluster declares no '{TRAINER_SLOT}' resource, which keeps waiting trainers from holding "
-            f"processes. Start its head with `ray start --head --resources '{{\"{TRAINER_SLOT}\": 1}}'`."
-        )
     wanted = asked or TrainerResources(gpu=gpu_share(cluster.get("GPU", 0), n_groups))
     amounts = {kind: amount for kind, amount in (("CPU", wanted.cpu), ("GPU", wanted.gpu)) if amount > 0}
-    concurrency = min(int(cluster.get(kind, 0) / amount + SMALLEST_SHARE) for kind, amount in amounts.items())
+    concurrency = fitting(cluster, amounts)
     if concurrency < 1:
         have = ", ".join(f"{cluster.get(kind, 0):g} {kind}" for kind in amounts)
         need = ", ".join(f"{amount:g} {kind}" for kind, amount in amounts.items())
-        raise CrystalforgeError(f"Each trainer needs {need}, but the cluster has {have}. Ask for less by --resources.")
-    concurrency = min(concurrency, n_groups)
-    return Share(amounts, max(SMALLEST_SHARE, math.floor(1e4 / concurrency) / 1e4), concurrency)
+        raise ClusterError(f"Each trainer needs {need}, but the cluster has {have}. Ask for less by --resources.")
+    return Share(amounts, min(concurrency, n_groups))
+
+
+def fitting(cluster: Mapping[str, float], worker: Mapping[str, float]) -> int:
+    """How many workers of these amounts the cluster has room for at once."""
+    return min(int(cluster.get(kind, 0) / amount + SMALLEST_SHARE) for kind, amount in worker.items())
 
 
 def gpu_share(n_gpus: float, n_workers: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard
 from crystalforge.errors import ScreeningError
-from crystalforge.files import exclusive, path_within, remove_left_over
+from crystalforge.files import exclusive, path_within, remove_left_over, utc_now
 from crystalforge.home import Home
+from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.screening_worker import ScreeningWorker, same_potential
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.schemas.relaxations import RELAXATIONS
@@ -38,6 +39,8 @@ class ScreeningSummary:
     shards_kept: int
     """By earlier ones."""
     seconds: float
+    nodes: list[NodeEvent] = field(default_factory=list)
+    """Of the cluster, that joined or were lost meanwhile."""
 
 
 class Relax(Protocol):
@@ -68,7 +71,7 @@ def relax_on_ray(
         ScreeningError: Ray itself gave up.
     """
     try:
-        yield from work_off(ScreeningWorker, (str(folder), plan.to_json()), missing, most_workers)
+        yield from work_off(folder, ScreeningWorker, (str(folder), plan.to_json()), missing, most_workers)
     except PoolLostError as error:
         raise ScreeningError(
             f"Ray gave up on screening {plan.screening_id}: {error} "
@@ -96,7 +99,7 @@ def screen(
         MissingDependencyError: the potential's package is not installed.
         ScreeningError: shards failed, or the potential is of another version; what is done is kept.
     """
-    started = time.time()
+    started, began_at = time.time(), utc_now()
     folder = path_within(home.screenings, plan.screening_id, source=home.screenings)
     with exclusive(folder, f"The screening {plan.screening_id}"):
         remove_left_over(folder)
@@ -126,7 +129,8 @@ def screen(
             f"{len(failed)} shards of screening {plan.screening_id} failed, the first of them {name}: {reason} "
             "All others are kept; the same command tries these again."
         )
-    return summarise(home, plan, written=len(lines) - kept, kept=kept, seconds=time.time() - started)
+    summary = summarise(home, plan, written=len(lines) - kept, kept=kept, seconds=time.time() - started)
+    return replace(summary, nodes=node_events(folder, began_at))
 
 
 def summarise(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -17,6 +18,7 @@ import ray.data
 from crystalforge.errors import CrystalforgeError
 from crystalforge.jobs.cluster import connected
 from crystalforge.jobs.resources import gpu_share
+from crystalforge.jobs.versions import Versions, refuse_here
 
 WORKER_CPUS = 0.5
 """Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
@@ -26,12 +28,26 @@ class PoolLostError(CrystalforgeError):
     """Ray itself gave up; its text is Ray's last line."""
 
 
+class CheckedWorker:
+    """A worker that refuses a node whose versions are not the command's: one that joined after the work began."""
+
+    def __init__(self, versions: Versions, worker: type, arguments: tuple[Any, ...]) -> None:
+        refuse_here(versions)
+        self.worker = worker(*arguments)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """As the worker itself."""
+        line: dict[str, Any] = self.worker(row)
+        return line
+
+
 def work_off(
-    worker: type, arguments: tuple[Any, ...], shards: Sequence[Any], most_workers: int | None = None
+    folder: Path, worker: type, arguments: tuple[Any, ...], shards: Sequence[Any], most_workers: int | None = None
 ) -> Iterator[dict[str, Any]]:
     """A line for each shard as it ends, from a pool that has as many workers as the cluster has CPUs.
 
     Args:
+        folder: of the table; nodes that join or are lost are noted in it.
         worker: called with a shard's fields, in a process of its own that keeps it.
         arguments: of its constructor.
         shards: dataclasses, at least one.
@@ -41,17 +57,17 @@ def work_off(
         PoolLostError: Ray gave up.
         CrystalforgeError: Ray does not start.
     """
-    with connected():
+    with connected(folder=folder) as cluster:
         logging.getLogger("ray.data").setLevel(logging.ERROR)
-        cluster = ray.cluster_resources()
-        n_workers = max(1, min(int(cluster.get("CPU", 1)), len(shards), most_workers or len(shards)))
+        room = cluster.room()
+        n_workers = max(1, min(int(room.get("CPU", 1)), len(shards), most_workers or len(shards)))
         rows = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=len(shards))
         lines = rows.map(
-            worker,
-            fn_constructor_args=arguments,
+            CheckedWorker,
+            fn_constructor_args=(cluster.versions, worker, arguments),
             compute=ray.data.ActorPoolStrategy(size=n_workers),
             num_cpus=WORKER_CPUS,
-            num_gpus=gpu_share(cluster.get("GPU", 0), n_workers) or None,
+            num_gpus=gpu_share(room.get("GPU", 0), n_workers) or None,
         )
         try:
             yield from lines.iter_rows()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +16,9 @@ from crystalforge.errors import TrainingError, UsageError
 from crystalforge.files import exclusive, fingerprint, read_record, utc_now, write_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import MATERIALS_FILE, MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
-from crystalforge.jobs.cluster import TRAINER_SLOT, connected
-from crystalforge.jobs.resources import TrainerResources, plan_resources
+from crystalforge.jobs.cluster import Cluster, connected
+from crystalforge.jobs.node_watch import NodeEvent, node_events
+from crystalforge.jobs.resources import TrainerResources, fitting, plan_resources
 from crystalforge.jobs.train_group import GroupJob, train_group
 from crystalforge.jobs.training_log import TrainingLog
 from crystalforge.symmetry import CrystalSystem, crystal_system_of
@@ -48,8 +49,13 @@ class TrainingSummary:
     already_trained: list[int]
     failed: dict[int, str]
     """Space group and error."""
+    not_tracked: list[int]
+    """Space groups that the store of the runs has not taken whole; the same command offers them again."""
     tracking_uri: str
+    """Of the store of the runs, without a password."""
     seconds: float
+    nodes: list[NodeEvent] = field(default_factory=list)
+    """Of the cluster, that joined or were lost meanwhile."""
 
     def raise_if_failed(self) -> None:
         """Make an error of the space groups that failed.
@@ -124,7 +130,7 @@ def train_all(
         UsageError: a group has too few crystals in the dataset.
         BusyError: another command is training the same configuration.
     """
-    started = time.time()
+    started, began_at = time.time(), utc_now()
     plan = plan_training(home, dataset, recipe, seed=seed, space_groups=space_groups)
     training_id, folder = plan.training_id, plan.folder
     with exclusive(folder, f"The training {training_id}"):
@@ -137,7 +143,7 @@ def train_all(
         trained: list[dict[str, Any]] = []
         failed: dict[int, str] = {}
         unsettled = log.unsettled(done)
-        if missing or unsettled:
+        if missing or unsettled or not log.is_closed:
             with log.opened(recipe, dataset, seed, missing + unsettled):
                 for number in unsettled:
                     log.settle(number)
@@ -145,7 +151,17 @@ def train_all(
                     trained, failed = _train_missing(
                         folder, training_id, dataset, recipe, seed, missing, resources, log
                     )
-    return TrainingSummary(training_id, folder, trained, done, failed, log.tracker.uri, time.time() - started)
+    return TrainingSummary(
+        training_id,
+        folder,
+        trained,
+        done,
+        failed,
+        sorted(log.ended),
+        log.tracker.shown_uri,
+        time.time() - started,
+        node_events(folder, began_at),
+    )
 
 
 def _wanted_groups(dataset: Dataset, space_groups: Sequence[int] | None) -> list[int]:
@@ -202,11 +218,10 @@ def _train_missing(
 ) -> tuple[list[dict[str, Any]], dict[int, str]]:
     trained: list[dict[str, Any]] = []
     failed: dict[int, str] = {}
-    with connected():
-        share = plan_resources(ray.cluster_resources(), len(missing), resources)
-        running = {}
-        for number in missing:
-            job = GroupJob(
+    with connected(folder=folder) as cluster:
+        share = plan_resources(cluster.room(), len(missing), resources)
+        waiting = [
+            GroupJob(
                 training_id=training_id,
                 training_folder=str(folder),
                 dataset_id=dataset.dataset_id,
@@ -216,10 +231,13 @@ def _train_missing(
                 seed=seed,
                 recipe=recipe.model_dump(),
                 resources=share.worker,
+                versions=dict(cluster.versions),
             )
-            reference = train_group.options(resources={TRAINER_SLOT: share.slot}).remote(job)
-            running[reference] = number
-        while running:
+            for number in missing
+        ]
+        running: dict[Any, int] = {}
+        while waiting or running:
+            _start_some(cluster, share.worker, waiting, running)
             ended, _ = ray.wait(list(running), timeout=POLL_SECONDS)
             log.poll()
             for reference in ended:
@@ -231,6 +249,14 @@ def _train_missing(
                     trained.append(record)
                 log.group_ended(number, record)
     return trained, failed
+
+
+def _start_some(cluster: Cluster, worker: dict[str, float], waiting: list[GroupJob], running: dict[Any, int]) -> None:
+    """Start as many trainers as there is room for now, as nodes come and go; one at least, which waits for a node."""
+    room = max(1, fitting(cluster.room(), worker)) - len(running)
+    for _ in range(min(room, len(waiting))):
+        job = waiting.pop(0)
+        running[train_group.options(**cluster.off_the_head()).remote(job)] = job.space_group_number
 
 
 def _outcome(reference: Any, number: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from crystalforge.dataset import split_materials, training_table
 from crystalforge.errors import CrystalforgeError
 from crystalforge.files import append_line, check_sha256, storage_errors, utc_now, write_json
 from crystalforge.home import MODEL_RECORD, group_folder_name
+from crystalforge.jobs.versions import refuse_here
 
 if TYPE_CHECKING:
     import torch
@@ -55,6 +56,8 @@ class GroupJob:
     recipe: dict[str, Any]
     resources: dict[str, float]
     """Of the worker: ``CPU`` and, with one, ``GPU`` (may be a fraction)."""
+    versions: dict[str, str]
+    """That the worker must have; none on a Ray of one machine."""
 
     @property
     def name(self) -> str:
@@ -118,6 +121,7 @@ def train_loop(config: dict[str, Any]) -> dict[str, Any]:
     started = time.time()
     job = GroupJob(**config)
     try:
+        refuse_here(job.versions)
         outcome = _train(job)
     except CrystalforgeError as error:
         return {"error": str(error), "error_type": type(error).__name__}

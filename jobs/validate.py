@@ -7,11 +7,8 @@ first.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -107,7 +104,7 @@ def run_queue(
         summary = RunSummary(reconcile(ledger, lease_s=lease_s))
         _publish(ledger, hull)
         if ledger.next_ready_at() is not None or summary.found.waiting:
-            with connected(), _end_on_request():
+            with connected(folder=home.validations):
                 Dispatcher(ledger, summary, concurrency or _cpus(), observe, lease_s, hull).run()
     summary.seconds = time.monotonic() - started
     return summary
@@ -117,26 +114,6 @@ def _publish(ledger: Ledger, hull: ReferenceHull | None) -> None:
     """Judge what can be judged now, and let SQL see it."""
     judge(ledger, hull)
     export_ledger(ledger)
-
-
-@contextmanager
-def _end_on_request() -> Iterator[None]:
-    """SIGTERM ends a dispatcher as Ctrl-C does: what is under way is ended and goes back into the queue.
-
-    To be entered after Ray has started, which puts a handler of its own in place.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _cpus() -> int:

@@ -19,6 +19,7 @@
     ├── ScreeningError
     ├── QueryError                              SQL that is refused, fails or runs too long
     ├── MissingDependencyError
+    ├── ClusterError                            Ray or a cluster of it cannot be used as it is
     └── BusyError                      exit 75  another command holds the same run
 
 A message says what was expected, what came, where, and how to repair it.
@@ -105,6 +106,10 @@ class QueryError(CrystalforgeError):
 
 class MissingDependencyError(CrystalforgeError):
     """A package that this command needs is not installed."""
+
+
+class ClusterError(CrystalforgeError):
+    """Ray does not start, does not answer, asks for another token, or has a node with other versions."""
 
 
 class BusyError(CrystalforgeError):

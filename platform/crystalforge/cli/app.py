@@ -32,6 +32,7 @@ from crystalforge.cli.show import show
 from crystalforge.cli.sql import sql
 from crystalforge.cli.stability import stability
 from crystalforge.cli.status import status
+from crystalforge.cli.submit import submit
 from crystalforge.cli.train import train_all
 from crystalforge.cli.ui import ui
 from crystalforge.cli.verify import verify
@@ -125,6 +126,7 @@ app.command()(evaluate)
 app.command()(screen)
 app.command()(stability)
 app.add_typer(validate.app, name="validate")
+app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(submit)
 app.command()(sql)
 app.command()(schema)
 app.command()(show)

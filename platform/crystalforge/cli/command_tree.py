@@ -9,7 +9,9 @@ from typing import Any
 from typer.core import TyperGroup
 
 PREFIX = "CRYSTALFORGE"
-ONCE = frozenset({"resume", "judge_only", "repair", "dry_run", "refresh", "overwrite", "version", "help"})
+ONCE = frozenset(
+    {"resume", "judge_only", "repair", "dry_run", "refresh", "overwrite", "again", "stop", "version", "help"}
+)
 """Options of one call: what they ask for is an act or names one run, and would be wrong as a standing choice."""
 
 Words = tuple[str, ...]

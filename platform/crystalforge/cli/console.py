@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from crystalforge.cli.dry_runs import DryRun
+    from crystalforge.jobs.node_watch import NodeEvent
 
 WIDE = 10_000
 """Width (columns) for a pipe or a file, where a folded or shortened line would lose data."""
@@ -73,6 +74,12 @@ def show_dry_run(found: DryRun, *, as_json: bool) -> None:
     for line in found.lines():
         typer.echo(f"  {line}")
     note("Nothing was written: this was a dry run.")
+
+
+def note_nodes(nodes: list[NodeEvent]) -> None:
+    """Say on stderr which nodes of the cluster joined or were lost during the command."""
+    for event in nodes:
+        note(event.describe())
 
 
 def note(message: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import json_of, note, show_dry_run, show_json
+from crystalforge.cli.console import json_of, note, note_nodes, show_dry_run, show_json
 from crystalforge.cli.options import (
     ASKED,
     MAX_SEED,
@@ -210,6 +210,7 @@ def generate(
             shard_timeout_s=shard_timeout or SHARD_TIMEOUT_S,
             progress=lambda done, _, accepted: update(done, f"accepted {accepted / done:.1%}"),
         )
+    note_nodes(summary.nodes)
     if as_json:
         show_json(json_of(summary))
         return

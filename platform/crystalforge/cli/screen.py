@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import json_of, note, show_dry_run, show_json
+from crystalforge.cli.console import json_of, note, note_nodes, show_dry_run, show_json
 from crystalforge.cli.options import (
     AGAINST,
     MAX_SEED,
@@ -144,6 +144,7 @@ def screen(
             progress=lambda relaxed, total: update(relaxed, total=total),
         )
     summary, found = done.screening, done.hull
+    note_nodes(summary.nodes)
     if as_json:
         show_json({"screening": json_of(summary), "hull": json_of(found)})
         return

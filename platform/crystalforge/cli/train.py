@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crystalforge.cli import complete
-from crystalforge.cli.console import add_row, json_of, new_table, note, show_dry_run, show_json, show_table
+from crystalforge.cli.console import (
+    add_row,
+    json_of,
+    new_table,
+    note,
+    note_nodes,
+    show_dry_run,
+    show_json,
+    show_table,
+)
 from crystalforge.cli.options import (
     MAX_SEED,
     DryRunOption,
@@ -99,6 +108,7 @@ def train_all(
             progress=epoch_ended,
             on_start=started,
         )
+    note_nodes(summary.nodes)
     _show(summary, as_json=as_json)
     summary.raise_if_failed()
 
@@ -127,3 +137,9 @@ def _show(summary: TrainingSummary, *, as_json: bool) -> None:
         f"Training {summary.training_id}: {len(summary.trained)} space groups trained in {summary.seconds:.0f} s, "
         f"{len(summary.already_trained)} were trained already, {len(summary.failed)} failed."
     )
+    if summary.not_tracked:
+        lacking = ", ".join(map(str, summary.not_tracked))
+        note(
+            f"The store of the runs, {summary.tracking_uri}, has not taken all of {lacking}. "
+            "Nothing is lost: the same command offers it again."
+        )

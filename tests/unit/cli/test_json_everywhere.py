@@ -36,6 +36,7 @@ WORDS: dict[str, list[str]] = {
     "train-all": ["--dry-run", "--recipe", "quick"],
     "generate": ["--dry-run", "--training", "{training}", "--count", "10"],
     "screen": ["--dry-run", "--potential", "emt", "--limit", "2"],
+    "submit": ["--json", "--dry-run", "generate", "--count", "10"],
     "validate judge": [],
     "validate calibrate": [],
     "validate enqueue": ["--recipe", "stand-in", "--from", "materials", "--limit", "2"],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from crystalforge import __version__
-from crystalforge.files import utc_now
+from crystalforge.files import read_lines, utc_now
+from crystalforge.home import NODES_RECORD
 from crystalforge.report.context import ReportContext
 from crystalforge.report.section import Section
 from crystalforge.viewer.assets import NOTICE
@@ -24,6 +25,7 @@ def make(context: ReportContext) -> Section:
             ("samples asked for", plan.get("count")),
             ("seed", plan.get("seed")),
             ("least contact ratio", plan.get("min_contact_ratio")),
+            ("nodes lost while it was drawn", _lost_nodes(context)),
             ("asked of the crystals", ", ".join(f"{key}: {value}" for key, value in request.items() if value) or None),
             ("training", plan.get("training_id")),
             ("recipe", training.get("recipe")),
@@ -47,3 +49,9 @@ def make(context: ReportContext) -> Section:
         ],
     }
     return Section("provenance", "Where it comes from", "", values)
+
+
+def _lost_nodes(context: ReportContext) -> str | None:
+    """Nodes of the cluster that were lost; their shards were drawn again on others, to the same bytes."""
+    lines = read_lines(context.home.generations / context.generation_id / NODES_RECORD)
+    return "; ".join(f"{line['node']}, {line['time'][:19]}" for line in lines if line["event"] == "lost") or None
