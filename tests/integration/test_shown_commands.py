@@ -80,7 +80,7 @@ NOT_RUN_PYTHON = re.compile(r"crystalforge\.(train_all|generate|screen)\(")
 
 SHOWN = {shown.line: shown for path in documents() for shown in shell_lines(path)}
 SHELL = {"platform --install-completion"}
-"""Changes the user's shell: parsing alone would do it; tests/unit/cli/test_completion.py asks a bash."""
+"""Changes the user's shell: parsing alone would do it; tests/unit/cli/test_completion_in_shells.py installs it."""
 PLATFORM = [
     shown for shown in SHOWN.values() if shown.words[0] in ("platform", "crystalforge") and shown.line not in SHELL
 ]

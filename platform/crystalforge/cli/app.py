@@ -28,6 +28,7 @@ from crystalforge.cli.report import report
 from crystalforge.cli.schema import schema
 from crystalforge.cli.screen import screen
 from crystalforge.cli.settings import command_settings, default_map
+from crystalforge.cli.shells import mend_zsh
 from crystalforge.cli.show import show
 from crystalforge.cli.sql import sql
 from crystalforge.cli.stability import stability
@@ -144,4 +145,5 @@ app.command()(doctor)
 
 def main() -> None:
     """Run the command line: the entry point of ``platform`` and ``crystalforge``."""
+    mend_zsh()
     app()
