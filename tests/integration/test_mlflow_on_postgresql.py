@@ -18,18 +18,25 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
+import pyarrow.compute as pc
 import pytest
 from mlflow.tracking import MlflowClient
 from real_commands import start
 from real_postgresql import Cluster, TrackingServer, postgresql, tracking_server
-from small_training import GROUPS, small_forge_recipe, write_recipe
+from small_generation import TRAINING_ID, add_training
+from small_training import GROUPS, small_forge_recipe, small_recipe, write_recipe
 
-from crystalforge.files import read_json, read_lines, write_json, write_lines
+from crystalforge.dataset import find_dataset, training_table
+from crystalforge.files import append_line, read_json, read_lines, write_json, write_lines
+from crystalforge.gan.checkpoint import load_model
+from crystalforge.gan.methods import method_of
+from crystalforge.generation.distributions import compare_distributions
+from crystalforge.generation.sampling import accepted_shares
 from crystalforge.home import Home
-from crystalforge.jobs.train_all import TrainingSummary
 from crystalforge.jobs.training_log import RUNS, SUMMARY_TERMS
-from crystalforge.tracking import EXPERIMENT, MODEL_ALIAS, registered_name
+from crystalforge.tracking import EXPERIMENT, MODEL_ALIAS, Tracker, registered_name
 
 pytestmark = [pytest.mark.nightly, pytest.mark.timeout(900)]
 logger = logging.getLogger(__name__)
@@ -165,6 +172,30 @@ def test_a_wrong_password_is_refused_and_a_password_file_that_others_may_read(
     assert "password authentication failed" in refused.stderr
 
 
+def test_without_a_server_the_database_is_written_and_the_artifacts_stay_in_the_home(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.ask("CREATE DATABASE direct OWNER mlflow")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql+psycopg2:///direct")
+    for name, value in {
+        "HOST": "127.0.0.1",
+        "PORT": cluster.port,
+        "USER": "mlflow",
+        "PASSWORD": cluster.password,
+    }.items():
+        monkeypatch.setenv(f"PG{name}", str(value))
+    home = Home.locate(tmp_path / "home")
+    tracker = Tracker(home)
+    run_id = tracker.start_run("one", {"a": 1}, {}, parent=None)
+    assert run_id
+    assert tracker.log_metrics(run_id, [(1, 2.0, {"loss": 3.0})])
+    (tmp_path / "model").write_text("weights")
+    assert tracker.log_files(run_id, [tmp_path / "model"], "checkpoint")
+    (kept,) = home.mlflow.glob("artifacts/**/checkpoint/model")
+    assert kept.read_text() == "weights"
+    assert points_of_store(tracker.client, run_id) == [("loss", 1, 3.0, 2000)]
+
+
 def test_train_all_loses_nothing_when_the_server_and_then_postgresql_are_ended_in_the_middle(
     home: Home, cluster: Cluster, server: TrackingServer, tmp_path: Path
 ) -> None:
@@ -222,12 +253,36 @@ def test_train_all_loses_nothing_when_the_server_and_then_postgresql_are_ended_i
     assert int(cluster.ask("SELECT count(*) FROM metrics")) == n_points
 
 
-def trainings_at_once(trained: tuple[Home, TrainingSummary], folder: Path) -> Home:
+@pytest.fixture(scope="module")
+def trained_here(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with a training of two space groups, made in this process: twelve Rays at once would try this machine."""
+    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("trained-here") / "home"))
+    dataset, recipe = find_dataset(home), small_recipe()
+    for number, checkpoint in add_training(home, dataset).items():
+        materials = dataset.materials()
+        seen = materials.filter(pc.equal(materials["space_group_number"], number))
+        method, group = method_of(recipe).trainer, checkpoint.parent
+        trainer = method.create(number, recipe, 0, "cpu")
+        data = method.prepare(training_table(seen, number), recipe, 0)
+        for epoch in (1, 2, 3):
+            terms = trainer.train_epoch(data) | accepted_shares(
+                load_model(checkpoint), 64, np.random.SeedSequence(epoch)
+            )
+            line = {"epoch": epoch, "generator_steps": trainer.generator_steps, "time": time.time(), "terms": terms}
+            append_line(group / "progress.jsonl", line)
+        drawn = compare_distributions(load_model(checkpoint), seen, 64, np.random.SeedSequence(1))
+        write_json(group / "distributions.json", drawn)
+    path = home.trainings / TRAINING_ID / "training.json"
+    write_json(path, read_json(path) | {"recipe_values": recipe.model_dump()})
+    return home
+
+
+def trainings_at_once(trained_here: Home, folder: Path) -> Home:
     """Twelve trainings of one space group each, whose epochs are still to come; copies of one that was trained."""
-    source = trained[1].folder
+    source = trained_here.trainings / TRAINING_ID
     home = Home.locate(folder / "home")
     home.path.mkdir()
-    (home.path / "datasets").symlink_to(trained[0].datasets)
+    (home.path / "datasets").symlink_to(trained_here.datasets)
     record = read_json(source / "training.json")
     for place in range(N_AT_ONCE):
         number = GROUPS[place % len(GROUPS)]
@@ -260,12 +315,11 @@ def follow_all(home: Home, uri: str, pace_s: float) -> list[subprocess.Popen[str
     ]
 
 
-@pytest.mark.ray
 def test_twelve_trainings_at_once_lose_nothing(
-    trained: tuple[Home, TrainingSummary], cluster: Cluster, server: TrackingServer, tmp_path: Path
+    trained_here: Home, cluster: Cluster, server: TrackingServer, tmp_path: Path
 ) -> None:
     """Twelve drivers, each with a connection of its own, that begin in the same moment."""
-    copy = trainings_at_once(trained, tmp_path)
+    copy = trainings_at_once(trained_here, tmp_path)
     before = int(cluster.ask("SELECT count(*) FROM metrics"))
     begun = time.monotonic()
 

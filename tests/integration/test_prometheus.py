@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import real_commands
 from dashboard import METRICS, expressions, label_queries, rules
@@ -99,8 +99,10 @@ def running(command: list[str], log: Path, **options: Any) -> Iterator[subproces
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()
+        process.kill()
         process.wait()
 
 
@@ -112,9 +114,17 @@ def ray_head(log: Path) -> Iterator[Path]:
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--temp-dir={folder}"]
     command += ["--num-cpus=1", "--include-dashboard=true", "--dashboard-host=127.0.0.1", "--disable-usage-stats"]
     command += [f"--{name}={port}" for name, port in ports.items()] + ["--node-ip-address=127.0.0.1"]
+    environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 64, "RAY_agent_register_timeout_ms": "150000"}
+    nodes = folder / "prom_metrics_service_discovery.json"
+    node = f"127.0.0.1:{ports['metrics-export-port']}"
     try:
-        with running(command, log, env=os.environ | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 64}):
-            yield folder / "prom_metrics_service_discovery.json"
+        with running(command, log, env=os.environ | environment) as process:
+            deadline = time.monotonic() + START_S
+            while not (nodes.is_file() and node in nodes.read_text()):
+                assert process.poll() is None, log.read_text()[-2000:]
+                assert time.monotonic() < deadline, log.read_text()[-2000:]
+                time.sleep(0.5)
+            yield nodes
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -135,7 +145,7 @@ def exporter(home: Home) -> Iterator[str]:
 def watching(home: Home, programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """Prometheus with the configuration of infra/metrics, but for addresses, the path of Ray's file and the pace."""
     folder = tmp_path_factory.mktemp("prometheus")
-    with exporter(home) as target, ray_head(folder / "ray.log") as nodes:
+    with ray_head(folder / "ray.log") as nodes, exporter(home) as target:
         text = (METRICS / "prometheus.yml").read_text()
         for plain, here in (
             ("127.0.0.1:5090", target),
@@ -161,7 +171,7 @@ def watching(home: Home, programs: dict[str, str], tmp_path_factory: pytest.Temp
                     assert time.monotonic() < deadline, (folder / "prometheus.log").read_text()
                     time.sleep(0.3)
             prometheus.wait_for('up{job="crystalforge"} == 1', "the figures of the home")
-            prometheus.wait_for('up{job="ray"} == 1', (folder / "ray.log").read_text())
+            prometheus.wait_for('up{job="ray"} == 1', "the figures of Ray")
             yield prometheus
 
 
