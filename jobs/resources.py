@@ -38,6 +38,8 @@ class TrainerResources:
             if kind not in KINDS or not math.isfinite(amounts[kind]) or amounts[kind] < 0:
                 raise UsageError(f"--resources expects amounts as CPU=1,GPU=0.25, got '{text}'.")
         resources = cls(amounts.get("CPU", 1.0), amounts.get("GPU", 0.0))
+        if resources.gpu > 1 and resources.gpu != int(resources.gpu):
+            raise UsageError(f"--resources GPU={resources.gpu:g}: expected a fraction of one GPU, or whole ones.")
         if resources.cpu == 0:
             raise UsageError("--resources needs some CPU for each trainer, for example CPU=1.")
         return resources
@@ -77,7 +79,14 @@ def plan_resources(cluster: Mapping[str, float], n_groups: int, asked: TrainerRe
 
 def fitting(cluster: Mapping[str, float], worker: Mapping[str, float]) -> int:
     """How many workers of these amounts the cluster has room for at once."""
-    return min(int(cluster.get(kind, 0) / amount + SMALLEST_SHARE) for kind, amount in worker.items())
+    return min(_fitting(kind, cluster.get(kind, 0), amount) for kind, amount in worker.items())
+
+
+def _fitting(kind: str, there: float, amount: float) -> int:
+    """A fraction of a GPU lies on one GPU: three hold six shares of 0.4, not seven."""
+    if kind == "GPU" and amount < 1:
+        return int(there) * int(1 / amount + SMALLEST_SHARE)
+    return int(there / amount + SMALLEST_SHARE)
 
 
 def gpu_share(n_gpus: float, n_workers: int) -> float:
