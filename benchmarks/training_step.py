@@ -48,7 +48,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"dataset": dataset.dataset_id, "forge": rows, "paper": _paper(dataset.path, groups[0], arguments)}
 
 
-def _tables(folder: Path, number: int, validation_share: float) -> list[Any]:
+def tables(folder: Path, number: int, validation_share: float) -> list[Any]:
     """Training and validation part of a group."""
     import pyarrow.compute as pc
     from pyarrow import parquet
@@ -60,7 +60,8 @@ def _tables(folder: Path, number: int, validation_share: float) -> list[Any]:
     return [training_table(part, number) for part in split_materials(materials, validation_share) if part.num_rows]
 
 
-def _recipe(name: str, **optimisation: int) -> Any:
+def recipe_of(name: str, **optimisation: int) -> Any:
+    """A recipe that never ends, with other choices of optimisation."""
     from crystalforge.gan.recipe import load_recipe, recipe_from_values
 
     values = load_recipe(name).model_dump()
@@ -76,9 +77,9 @@ def _forge(folder: Path, number: int, arguments: argparse.Namespace) -> dict[str
 
     from crystalforge.gan.forge.training import ForgeTrainer
 
-    recipe = _recipe("forge", steps_per_epoch=arguments.steps)
-    small = _recipe("forge", steps_per_epoch=arguments.steps, batch_size=SMALL_BATCH)
-    training, *_ = _tables(folder, number, recipe.validation_share)
+    recipe = recipe_of("forge", steps_per_epoch=arguments.steps)
+    small = recipe_of("forge", steps_per_epoch=arguments.steps, batch_size=SMALL_BATCH)
+    training, *_ = tables(folder, number, recipe.validation_share)
     data = replace(ForgeTrainer.prepare(training, recipe, 0), judged=None)
     trainer, small_trainer = (ForgeTrainer.create(number, each, 0) for each in (recipe, small))
     trainer.train_epoch(data)  # the first fills caches
@@ -164,8 +165,8 @@ def _paper(folder: Path, number: int, arguments: argparse.Namespace) -> dict[str
     """Seconds of CPU of an iteration of the reference networks."""
     from crystalforge.gan.paper_training import PaperTrainer
 
-    recipe = _recipe("paper", steps_per_epoch=arguments.paper_steps)
-    training, *_ = _tables(folder, number, recipe.validation_share)
+    recipe = recipe_of("paper", steps_per_epoch=arguments.paper_steps)
+    training, *_ = tables(folder, number, recipe.validation_share)
     data, trainer = PaperTrainer.prepare(training, recipe, 0), PaperTrainer.create(number, recipe, 0)
     seconds = cpu_seconds(lambda: trainer.train_epoch(data), repeats=2) / arguments.paper_steps
     return {
