@@ -77,7 +77,9 @@ FAMILIES = {
         Family("shards", "Shards committed.", _GENERATION, _C),
         Family("shards_quarantined", "Shards set aside as they could not be made.", _GENERATION),
         Family("shard_seconds", "Time that workers spent on the committed shards (s).", _GENERATION, _C),
-        Family("generation_bytes", "Size of the committed shards (bytes).", _GENERATION, _C),
+        Family(
+            "generation_bytes", "Size of the committed files (bytes); `platform compact` makes it less.", _GENERATION
+        ),
         Family("screening_running", "1 while a command holds the screening.", ("screening_id", "potential")),
         Family("relaxations", "Crystals relaxed.", ("screening_id", "potential"), _C),
         Family("relaxations_planned", "Crystals that the screening will have.", ("screening_id", "potential")),

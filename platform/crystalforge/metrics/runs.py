@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from crystalforge.catalog.bundles import SHARDS, is_bundle
 from crystalforge.catalog.inventory import committed_datasets, committed_generations
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.files import held_by, read_lines, read_record
@@ -90,6 +91,7 @@ class Drawn:
     """By space group."""
     accepted: Counter[str]
     shards: int
+    """Also those that went into a bundle."""
     seconds: float
     bytes: int
 
@@ -101,7 +103,8 @@ class Drawn:
             rows[str(line["space_group_number"])] += line["rows"]
             accepted[str(line["space_group_number"])] += line["accepted"]
         seconds = sum(line.get("seconds", 0.0) for line in lines)
-        return cls(rows, accepted, len(lines), seconds, sum(line["bytes"] for line in lines))
+        shards = sum(len(line[SHARDS]) if is_bundle(line) else 1 for line in lines)
+        return cls(rows, accepted, shards, seconds, sum(line["bytes"] for line in lines))
 
 
 def read_generation(folder: Path, plan: dict[str, Any], figures: Figures, unchanged: Unchanged) -> None:

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from small_metrics import add_work
 
+from crystalforge.catalog.compaction import compact_generation
 from crystalforge.catalog.query import open_catalog
 from crystalforge.files import append_line, exclusive
 from crystalforge.generation.plan import GenerationPlan
@@ -111,7 +112,7 @@ def test_plans_and_sizes_are_those_of_the_records(
     names = (candidates[1].generation_id, candidates[1].training_id)
     assert found["crystalforge_samples_planned"] == {names: candidates[1].count}
     size = sum(path.stat().st_size for path in home.generations.glob("*/*/*.parquet"))
-    assert found["crystalforge_generation_bytes_total"] == {names: size}
+    assert found["crystalforge_generation_bytes"] == {names: size}
     assert (
         found["crystalforge_relaxations_planned"] == {("screened", "emt"): 1}
         or found["crystalforge_relaxations_planned"]
@@ -160,6 +161,14 @@ def test_new_shards_are_seen_and_old_ones_not_read_again(copy: Home, monkeypatch
     append_line(manifest, line | {"file": "space_group_number=62/shard-00099.parquet", "rows": 7, "accepted": 5})
     assert total() == before + 7
     assert reads.count(manifest) == 2
+
+
+def test_merging_its_files_changes_no_count(copy: Home, found: dict[str, Series]) -> None:
+    (folder,) = copy.generations.iterdir()
+    assert compact_generation(folder).bundles_written
+    merged = read(metrics_text(copy))
+    for name in ("samples_total", "shards_total", "shard_seconds_total"):
+        assert merged[f"crystalforge_{name}"] == pytest.approx(found[f"crystalforge_{name}"])
 
 
 def damages(home: Home) -> Iterator[tuple[str, Path]]:
