@@ -54,6 +54,8 @@ class Filters:
     """Only those with an energy above hull by a calculation."""
     new: bool = False
     """Only those of a formula and space group that no real crystal has."""
+    one_of_each: bool = False
+    """Of those of one formula in one space group only the best, ``BEST_OF_EACH``."""
     min_atoms: int | None = None
     max_atoms: int | None = None
     """In the primitive cell."""
@@ -82,6 +84,11 @@ class Filters:
 
 
 EVERYTHING = Filters()
+BEST_OF_EACH = """row_number() OVER (
+    PARTITION BY reduced_formula, space_group_number
+    ORDER BY energy_above_hull NULLS LAST, abs(min_contact_ratio - 1), source_id, origin
+  ) = 1"""
+"""Of crystals that are often alike: which one stands for them."""
 CONDITIONS = {
     "source": "source = $source",
     "elements": "list_has_all(elements, $elements)",

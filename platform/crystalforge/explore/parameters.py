@@ -107,6 +107,7 @@ FILTERS = (
     Parameter("covered", _flag, "1: the hull has compounds in all systems of its elements", "1"),
     Parameter("computed", _flag, "1: with an energy above hull by a calculation", "1"),
     Parameter("new", _flag, "1: no real crystal has its formula and space group", "1"),
+    Parameter("one_of_each", _flag, "1: of those of one formula in one space group only the best", "1"),
     Parameter("min_atoms", _integer(1, 10_000), "Atoms in the primitive cell, at least", "3"),
     Parameter("max_atoms", _integer(1, 10_000), "Atoms in the primitive cell, at most", "10"),
     Parameter("origin", _text, "Generation or dataset", "94b1055ab0"),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crystalforge.catalog.tables import sql_text
-from crystalforge.explore.filters import Condition, Filters
+from crystalforge.explore.filters import BEST_OF_EACH, Condition, Filters
 
 LISTED = (
     "formula",
@@ -73,7 +73,7 @@ class Page:
 
 def rows_question(filters: Filters, page: Page, columns: tuple[str, ...] = LISTED) -> Question:
     """The rows of a page, of a catalog that keeps ``crystals`` as a table."""
-    if page.offset < FAR:
+    if page.offset < FAR or filters.one_of_each:
         return _question(filters, ", ".join(columns), page.sql)
     inner = _question(filters, "rowid", page.sql)
     sql = f"SELECT {', '.join(columns)}\nFROM crystals\nWHERE rowid IN (\n{inner.sql}\n)\nORDER BY {page.order}"
@@ -107,7 +107,7 @@ def named_question(source: str, origin: str | None, source_id: str) -> Question:
 def copied_sql(filters: Filters, page: Page, columns: tuple[str, ...] = (*LISTED[:10], "source_id")) -> str:
     """The statement of a page with the values in it, for ``platform sql``."""
     conditions = [_with_values(condition) for condition in filters.conditions()]
-    return _statement(", ".join(columns), conditions, filters.where, page.sql)
+    return _statement(", ".join(columns), filters, conditions, page.sql)
 
 
 def sql_command(sql: str, home: Path) -> str:
@@ -117,7 +117,10 @@ def sql_command(sql: str, home: Path) -> str:
 
 def export_command(filters: Filters, page: Page, home: Path) -> str:
     """The command that writes every crystal that fits into files."""
-    where = _fits([_with_values(condition) for condition in filters.conditions()], filters.where)
+    conditions = [_with_values(condition) for condition in filters.conditions()]
+    where = _fits(conditions, filters.where)
+    if filters.one_of_each:
+        where = f"(source_id, origin) IN (\n{_statement('(source_id, origin)', filters, conditions)}\n)"
     order = page.order
     return (
         f"platform export --table crystals --where {shlex.quote(where)} --order-by {shlex.quote(order)} "
@@ -128,11 +131,14 @@ def export_command(filters: Filters, page: Page, home: Path) -> str:
 def _question(filters: Filters, columns: str, tail: str = "") -> Question:
     conditions = filters.conditions()
     values = {name: value for condition in conditions for name, value in condition.values.items()}
-    return Question(_statement(columns, [condition.sql for condition in conditions], filters.where, tail), values)
+    return Question(_statement(columns, filters, [condition.sql for condition in conditions], tail), values)
 
 
-def _statement(columns: str, conditions: list[str], where: str | None, tail: str) -> str:
-    return f"SELECT {columns}\nFROM crystals\nWHERE {_fits(conditions, where)}\n{tail}".rstrip()
+def _statement(columns: str, filters: Filters, conditions: list[str], tail: str = "") -> str:
+    rows = f"FROM crystals\nWHERE {_fits(conditions, filters.where)}"
+    if filters.one_of_each:  # a window cannot stand beside a count
+        rows = f"FROM (\n  SELECT *\n  {rows}\n  QUALIFY {BEST_OF_EACH}\n)"
+    return f"SELECT {columns}\n{rows}\n{tail}".rstrip()
 
 
 def _fits(conditions: list[str], where: str | None) -> str:

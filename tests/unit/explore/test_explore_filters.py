@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from small_screening import add_screening
+from typer.testing import CliRunner
 
 from crystalforge.catalog.query import open_catalog
 from crystalforge.catalog.tables import TABLES
+from crystalforge.cli.app import app
 from crystalforge.errors import QueryError, UsageError
 from crystalforge.explore.filters import EVERYTHING, Filters, Source
 from crystalforge.explore.live_catalog import LiveCatalog
 from crystalforge.explore.pages import page_files
 from crystalforge.explore.parameters import FILTERS, LONGEST_TEXT, NAME, PAGE, read_filters, read_page, refuse_unknown
-from crystalforge.explore.questions import FAR, LISTED, Page, Question, copied_sql, rows_question, sql_literal
+from crystalforge.explore.questions import (
+    FAR,
+    LISTED,
+    Page,
+    Question,
+    copied_sql,
+    count_question,
+    export_command,
+    facet_question,
+    rows_question,
+    sql_literal,
+)
+from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 
 EACH = [
@@ -30,6 +48,8 @@ EACH = [
     Filters(covered=True),
     Filters(computed=True),
     Filters(new=True),
+    Filters(one_of_each=True),
+    Filters(one_of_each=True, formula="ABX", where="density > 1"),
     Filters(min_atoms=3, max_atoms=3),
     Filters(origin="o'lder -- \\ \" $source"),
     Filters(where="density > 1 OR formula = 'a''b' -- $not_a_parameter"),
@@ -53,6 +73,43 @@ def test_the_copied_text_gives_the_rows_of_the_bound_one(catalog_home: Home) -> 
             assert catalog.query(copied_sql(filters, Page(), LISTED)) == bound, filters
             counts.append(bound.num_rows)
     assert sum(count > 0 for count in counts) >= 8, counts
+
+
+def test_one_of_each_is_the_best_of_its_formula_and_group(catalog_home: Home) -> None:
+    """All have one formula; the second by name of group 225 was relaxed, and has an energy."""
+    filters, page = Filters(one_of_each=True), Page(limit=500)
+    every = {row["source_id"]: row for row in _rows(catalog_home, rows_question(EVERYTHING, page))}
+    second = sorted(name for name, row in every.items() if row["space_group_number"] == 225)[1]
+    crystal = {"source_id": second, "crystal_id": every[second]["crystal_id"], "energy_above_hull": 0.3}
+    add_screening(catalog_home, "screened", [crystal])
+    best = {row["space_group_number"]: row["source_id"] for row in _rows(catalog_home, rows_question(filters, page))}
+    first = min(name for name, row in every.items() if row["space_group_number"] == 62)
+    assert best == {225: second, 62: first}
+    assert len(every) > len(best)
+    assert _rows(catalog_home, count_question(filters)) == [{"n": 2}]
+    elements = _rows(catalog_home, facet_question(filters, "unnest(list_distinct(elements))"))
+    assert {row["value"]: row["n"] for row in elements} == {"Li": 2, "Al": 2, "Si": 2}
+    assert _rows(catalog_home, rows_question(filters, Page(offset=FAR))) == []
+
+
+def _rows(home: Home, question: Question) -> list[dict[str, Any]]:
+    with open_catalog(home, kept=["crystals"]) as catalog:
+        rows: list[dict[str, Any]] = catalog.query(question.sql, question.values).to_pylist()
+    return rows
+
+
+def test_the_command_exports_one_of_each(candidates: tuple[Home, GenerationPlan], tmp_path: Path) -> None:
+    filters = Filters(one_of_each=True, space_groups=(221,))
+    command = shlex.split(export_command(filters, Page(), candidates[0].path))
+    result = CliRunner().invoke(app, [*command[1:], "--dry-run", "--json"])
+    assert result.exit_code == 0, result.output
+    with open_catalog(candidates[0]) as catalog:
+        sql = (
+            "SELECT count(DISTINCT reduced_formula) AS n FROM crystals "
+            "WHERE source = 'candidates' AND space_group_number = 221"
+        )
+        (n,) = catalog.query(sql)["n"].to_pylist()
+    assert json.loads(result.stdout)["what"].startswith(f"Would write {n:,} crystals of crystals")
 
 
 def test_a_page_far_behind_has_the_rows_that_its_copied_text_gives(catalog_home: Home) -> None:

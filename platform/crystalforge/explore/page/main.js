@@ -14,7 +14,7 @@ import { choose, markChosen, setHome, showEmpty, showHead, showRows, ticked, tic
 
 const NAMES = {
   elements: "with", without: "without", only: "no others", formula: "formula", space_groups: "groups", max_energy_above_hull: "above hull ≤",
-  screened: "screened", covered: "hull complete", computed: "calculated", new: "new", min_atoms: "atoms ≥", max_atoms: "atoms ≤", origin: "from", where: "where",
+  screened: "screened", covered: "hull complete", computed: "calculated", new: "new", one_of_each: "one of each", min_atoms: "atoms ≥", max_atoms: "atoms ≤", origin: "from", where: "where",
 };
 let listed = { total: 0, seconds: 0 };
 

@@ -2,7 +2,7 @@
 
 const EMPTY = {
   source: "candidates", elements: [], only: false, without: [], formula: "", space_groups: [],
-  max_energy_above_hull: "", screened: false, covered: false, computed: false, new: false,
+  max_energy_above_hull: "", screened: false, covered: false, computed: false, new: false, one_of_each: false,
   min_atoms: "", max_atoms: "", origin: "", where: "",
   sort: "energy_above_hull", descending: false, offset: 0, crystal: "",
 };
