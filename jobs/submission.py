@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import ray
 from ray.job_submission import JobStatus, JobSubmissionClient
 
@@ -25,7 +26,11 @@ from crystalforge.jobs.authentication import refused, use_token
 from crystalforge.jobs.cluster import HEAD, NODE_LABEL
 from crystalforge.settings import shared_setting
 
+logger = logging.getLogger(__name__)
+
 POLL_S = 1.0
+PATIENCE_S = 60.0
+"""A dashboard that does not answer for so long is gone."""
 SHELL_FOUND_NOTHING = 127
 
 
@@ -79,6 +84,15 @@ class Job:
     def lost(self) -> bool:
         """Whether its driver ended without a word, as when its node is lost: to try again may help."""
         return self.status == JobStatus.FAILED.value and self.exit_code is None
+
+
+@dataclass
+class _Log:
+    """What a job said, as far as it is shown."""
+
+    write: Callable[[str], object]
+    shown: int = 0
+    """Characters."""
 
 
 class Submitter:
@@ -189,27 +203,37 @@ class Submitter:
 
     def follow(self, name: str, write: Callable[[str], object]) -> Job:
         """Write what a job says as it says it, until it ends; a connection that breaks is taken up where it was."""
-        shown = 0
+        log = _Log(write)
         while True:
-            job = self.look(name)
+            job = self._look_patiently(name)
             try:
-                shown = asyncio.run(self._tail(name, shown, write))
-            except (OSError, RuntimeError):
-                logging.getLogger(__name__).debug("event=log_broken job=%s", name, exc_info=True)
+                asyncio.run(self._tail(name, log))
+            except (aiohttp.ClientError, OSError, RuntimeError):
+                logger.debug("event=log_broken job=%s", name, exc_info=True)
             if job.ended:
                 return job
             time.sleep(POLL_S)
 
-    async def _tail(self, name: str, shown: int, write: Callable[[str], object]) -> int:
-        """Write the log from a character on; gives how many characters are written then."""
+    async def _tail(self, name: str, log: _Log) -> None:
+        """Write the log from where it was left; the cluster sends it from its beginning."""
         seen = 0
         async for text in self._client.tail_job_logs(name):
-            new = text[max(0, shown - seen) :]
+            new = text[max(0, log.shown - seen) :]
             seen += len(text)
             if new:
-                write(new)
-                shown = seen
-        return shown
+                log.write(new)
+                log.shown = seen
+
+    def _look_patiently(self, name: str) -> Job:
+        """How a job is now; a dashboard that is away for a moment is waited for."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self.look(name)
+            except ClusterError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_S)
 
     def stop(self, name: str) -> bool:
         """Ask a job to end in good order; False if it had ended."""

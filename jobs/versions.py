@@ -20,6 +20,10 @@ CHECKED = (*PACKAGES, "ray")
 MODULES = {"": "crystalforge", "jobs": "crystalforge.jobs", "schemas": "crystalforge.schemas"}
 """Where the code lies: in one folder when it is installed, in three in a checkout. By the folder that it has in one."""
 CODE = (".py", ".toml", ".sql")
+REPAIR = (
+    "Install the same there, from the same checkout or image and with constraints.txt, and start that node again; or "
+    "take it out of the cluster."
+)
 ANSWER_LIMIT_S = 180.0
 """A node that is there answers as soon as a worker process has started: seconds, on a busy machine a minute."""
 
@@ -85,7 +89,7 @@ def refuse_here(expected: Versions) -> None:
     if expected and (other := differences(versions_here(), expected)):
         import socket
 
-        raise ClusterError(_text([f"node {socket.gethostname()}: {other}"]))
+        raise ClusterError(f"Node {socket.gethostname()} has other versions than this command: {other}. {REPAIR}")
 
 
 def refuse_other_nodes(nodes: Sequence[Mapping[str, Any]], expected: Versions) -> None:
@@ -132,7 +136,6 @@ def _is_alive(node: Mapping[str, Any]) -> bool:
 def _text(lines: Sequence[str]) -> str:
     listed = "\n".join(f"  {line}" for line in lines)
     return (
-        "Every node must have the versions of this command, as its results depend on them; nothing was begun there:\n"
-        f"{listed}\nInstall the same there, from the same checkout or image and with constraints.txt, and start that "
-        "node again; or take it out of the cluster."
+        "Every node must have the versions of this command, as its results depend on them; nothing was begun:\n"
+        f"{listed}\n{REPAIR}"
     )

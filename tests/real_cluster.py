@@ -191,6 +191,10 @@ class RealCluster:
         _ip("-n", name, "route", "add", "default", "via", "10.213.7.1")
         return outside
 
+    def alive(self) -> list[Node]:
+        """The nodes whose Ray has not ended, the head first."""
+        return [node for node in self.nodes if any(process.name() == "raylet" for process in node.family())]
+
     def stop(self) -> None:
         """End every node and take the network down."""
         for node in reversed(self.nodes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -24,12 +25,12 @@ TRAINING_ID = "small-first"
 SEED = 11
 
 
-def add_training(home: Home, dataset: Dataset) -> dict[int, Path]:
+def add_training(home: Home, dataset: Dataset, groups: Sequence[int] = GROUPS) -> dict[int, Path]:
     """Write a training whose networks took no step, and give the checkpoint of each space group."""
     recipe = small_recipe()
     folder = home.trainings / TRAINING_ID
     checkpoints = {}
-    for number in GROUPS:
+    for number in groups:
         materials = dataset.materials()
         seen = materials.filter(pc.equal(materials["space_group_number"], number))
         table = training_table(seen, number)
@@ -41,8 +42,10 @@ def add_training(home: Home, dataset: Dataset) -> dict[int, Path]:
         write_json(group / "model.json", record | {"finished_at": utc_now()})
         checkpoints[number] = group / "checkpoint_1"
     record = {"training_id": TRAINING_ID, "recipe": "small", "dataset_id": dataset.dataset_id, "seed": SEED}
-    counts = {str(number): 9 for number in GROUPS}
-    write_json(folder / "training.json", record | {"space_groups": GROUPS, "counts": counts, "created_at": utc_now()})
+    counts = {str(number): 9 for number in groups}
+    write_json(
+        folder / "training.json", record | {"space_groups": list(groups), "counts": counts, "created_at": utc_now()}
+    )
     return checkpoints
 
 
