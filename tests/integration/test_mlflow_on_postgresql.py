@@ -18,22 +18,15 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
-import pyarrow.compute as pc
 import pytest
 from mlflow.tracking import MlflowClient
 from real_commands import start
 from real_postgresql import Cluster, TrackingServer, postgresql, tracking_server
-from small_generation import TRAINING_ID, add_training
-from small_training import GROUPS, small_forge_recipe, small_recipe, write_recipe
+from small_training import GROUPS, small_forge_recipe, write_recipe
+from trained_here import train_here
 
-from crystalforge.dataset import find_dataset, training_table
-from crystalforge.files import append_line, read_json, read_lines, write_json, write_lines
-from crystalforge.gan.checkpoint import load_model
-from crystalforge.gan.methods import method_of
-from crystalforge.generation.distributions import compare_distributions
-from crystalforge.generation.sampling import accepted_shares
+from crystalforge.files import read_json, read_lines, write_json, write_lines
 from crystalforge.home import Home
 from crystalforge.jobs.training_log import RUNS, SUMMARY_TERMS
 from crystalforge.tracking import EXPERIMENT, MODEL_ALIAS, Tracker, registered_name
@@ -257,29 +250,13 @@ def test_train_all_loses_nothing_when_the_server_and_then_postgresql_are_ended_i
 def trained_here(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with a training of two space groups, made in this process: twelve Rays at once would try this machine."""
     home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("trained-here") / "home"))
-    dataset, recipe = find_dataset(home), small_recipe()
-    for number, checkpoint in add_training(home, dataset).items():
-        materials = dataset.materials()
-        seen = materials.filter(pc.equal(materials["space_group_number"], number))
-        method, group = method_of(recipe).trainer, checkpoint.parent
-        trainer = method.create(number, recipe, 0, "cpu")
-        data = method.prepare(training_table(seen, number), recipe, 0)
-        for epoch in (1, 2, 3):
-            terms = trainer.train_epoch(data) | accepted_shares(
-                load_model(checkpoint), 64, np.random.SeedSequence(epoch)
-            )
-            line = {"epoch": epoch, "generator_steps": trainer.generator_steps, "time": time.time(), "terms": terms}
-            append_line(group / "progress.jsonl", line)
-        drawn = compare_distributions(load_model(checkpoint), seen, 64, np.random.SeedSequence(1))
-        write_json(group / "distributions.json", drawn)
-    path = home.trainings / TRAINING_ID / "training.json"
-    write_json(path, read_json(path) | {"recipe_values": recipe.model_dump()})
+    train_here(home)
     return home
 
 
 def trainings_at_once(trained_here: Home, folder: Path) -> Home:
     """Twelve trainings of one space group each, whose epochs are still to come; copies of one that was trained."""
-    source = trained_here.trainings / TRAINING_ID
+    (source,) = trained_here.trainings.iterdir()
     home = Home.locate(folder / "home")
     home.path.mkdir()
     (home.path / "datasets").symlink_to(trained_here.datasets)

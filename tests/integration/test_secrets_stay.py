@@ -15,12 +15,11 @@ from threading import Thread
 import pytest
 from real_commands import PROGRAM, start
 from small_training import small_recipe, write_recipe
+from trained_here import SEED, train_here
 from typer.testing import CliRunner
 
 from crystalforge.cli.app import app
 from crystalforge.home import Home
-from crystalforge.jobs.train_all import TrainingSummary
-from crystalforge.jobs.training_log import RUNS
 
 PASSWORD = "hunter2/p@ss"
 WRITTEN = "hunter2%2Fp%40ss"
@@ -69,6 +68,14 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def trained_home(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home whose training no store knows of."""
+    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("secrets") / "home"))
+    train_here(home)
+    return home
+
+
 @pytest.fixture
 def secret(address: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment with all of them; gives the address."""
@@ -94,15 +101,10 @@ def assert_hidden_below(folder: Path) -> int:
 
 
 def test_a_training_whose_store_fails_tells_none(
-    secret: str,
-    trained: tuple[Home, TrainingSummary],
-    trained_home: Home,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    secret: str, trained_home: Home, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (trained_home.trainings / trained[1].training_id / RUNS).unlink()
     recipe = write_recipe(tmp_path / "small.toml", small_recipe())
-    words = ["train-all", "--recipe", str(recipe), "--seed", "3", "--space-groups", "225,62"]
+    words = ["train-all", "--recipe", str(recipe), "--seed", str(SEED), "--space-groups", "225,62"]
     with caplog.at_level(logging.DEBUG):
         result = CliRunner().invoke(app, [*words, "--home", str(trained_home.path), "--json"])
         plain = CliRunner().invoke(app, [*words, "--home", str(trained_home.path)])
