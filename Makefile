@@ -77,6 +77,7 @@ slurm: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/integration/test_slurm.py -m "nightly or not nightly" --log-cli-level=INFO
 
 image: export BUILD_OPTIONS ?=
+image: export IMAGE_FOLDER ?=
 image:
 	infra/docker/try_it.sh
 
