@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from crystalforge.catalog.compaction import CompactionSummary
 
 DEFAULT_ROWS = 1_000_000
-"""As ``catalog.compaction.DEFAULT_ROWS``, whose module imports Arrow."""
+"""As ``catalog.compaction_plan.DEFAULT_ROWS``."""
 
 
 def compact(
@@ -39,7 +39,8 @@ def compact(
 
       platform compact 94b1055ab0 --rows 250000 --json
     """
-    from crystalforge.catalog.compaction import compact_generation, plan_compaction
+    from crystalforge.catalog.compaction import compact_generation
+    from crystalforge.catalog.compaction_plan import plan_compaction
     from crystalforge.catalog.shards import ShardManifest
     from crystalforge.cli.progress import progress
     from crystalforge.evaluation.generations import find_generation

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from crystalforge.catalog.bundles import shard_lines
-from crystalforge.catalog.compaction import CompactionPlan
+from crystalforge.catalog.compaction_plan import CompactionPlan
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import BuildRequest, Dataset
 from crystalforge.dataset.build_plan import plan_build

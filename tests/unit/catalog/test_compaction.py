@@ -13,9 +13,11 @@ from small_generation import add_small_generation
 from typer.testing import CliRunner
 
 from crystalforge.catalog.bundles import SHARDS, digest_of_shards, is_bundle, shard_lines
-from crystalforge.catalog.compaction import CompactionSummary, compact_generation, plan_compaction
+from crystalforge.catalog.compaction import CompactionSummary, compact_generation
+from crystalforge.catalog.compaction_plan import DEFAULT_ROWS, plan_compaction
 from crystalforge.catalog.query import open_catalog
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard
+from crystalforge.cli import compact as compact_command
 from crystalforge.cli.app import app
 from crystalforge.errors import BusyError, DamagedFileError, UsageError
 from crystalforge.evaluation.generations import read_generation
@@ -310,6 +312,10 @@ def test_the_command_tells_what_it_would_do_then_does_it(drawn_home: Home, folde
     assert CliRunner().invoke(app, ["compact", "absent", "--home", str(drawn_home.path)]).exit_code == 1
     with exclusive(folder, "The generation"):
         assert CliRunner().invoke(app, words).exit_code == 75
+
+
+def test_the_command_offers_the_rows_that_compaction_takes() -> None:
+    assert compact_command.DEFAULT_ROWS == DEFAULT_ROWS
 
 
 def test_rows_are_compared_to_the_bit() -> None:
