@@ -32,8 +32,9 @@ CLIENT_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""MLflow's own defaults wait for minutes."""
+"""MLflow's own defaults wait for minutes, and print addresses of runs where our results go."""
 RETRY_SECONDS = 30.0
 """After a failure the store is left alone for so long: each call to one that is gone waits for its time-out."""
 METRICS_PER_CALL = 1000
