@@ -27,8 +27,9 @@ from crystalforge.home import GENERATION_RECORD, Home
 from crystalforge.integrity.remaking import installed_versions
 from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
-from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker
+from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker, counting_folder
 from crystalforge.jobs.trained_models import find_models
+from crystalforge.object_store import on_store
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def draw_here(
     folder: Path, plan: GenerationPlan, models: dict[int, str], missing: list[Shard], timeout_s: float
 ) -> Iterator[dict[str, Any]]:
     """Draw in this process, without Ray: for a few shards. One that hangs or crashes takes the process with it."""
-    worker = ShardWorker(str(folder), plan.to_json(), models, timeout_s)
+    worker = ShardWorker(*_arguments(folder, plan, models, timeout_s))
     for shard in missing:
         yield worker(asdict(shard))
 
@@ -77,12 +78,16 @@ def draw_on_ray(
         GenerationError: Ray itself gave up.
     """
     try:
-        yield from work_off(folder, ShardWorker, (str(folder), plan.to_json(), models, timeout_s), missing)
+        yield from work_off(folder, ShardWorker, _arguments(folder, plan, models, timeout_s), missing)
     except PoolLostError as error:
         raise GenerationError(
             f"Ray gave up on generation {plan.generation_id}: {error} "
             "What is done is kept; the same command draws the rest."
         ) from error
+
+
+def _arguments(folder: Path, plan: GenerationPlan, models: dict[int, str], timeout_s: float) -> tuple[Any, ...]:
+    return str(folder), plan.to_json(), models, timeout_s, str(counting_folder(folder))
 
 
 def generate(
@@ -138,6 +143,7 @@ def generate(
                 if progress:
                     progress(rows, plan.count, accepted)
             _sweep(folder)
+        manifest.sum_up()
         _set_aside(folder, plan, shards.keys() - lines.keys(), failed)
         _refuse_other_bytes(plan, other)
     return GenerationSummary(
@@ -180,7 +186,8 @@ def _kept(
 def _sweep(folder: Path) -> None:
     """Remove what killed processes left: before, and after, as their last workers may outlive a killed driver."""
     remove_left_over(folder)
-    shutil.rmtree(folder / ATTEMPTS_FOLDER, ignore_errors=True)
+    if not on_store(folder):
+        shutil.rmtree(folder / ATTEMPTS_FOLDER, ignore_errors=True)
 
 
 def _set_aside(folder: Path, plan: GenerationPlan, missing: Collection[str], failed: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ from crystalforge.home import Home
 from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.screening_worker import ScreeningWorker, same_potential
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
+from crystalforge.jobs.shard_worker import counting_folder
 from crystalforge.schemas.relaxations import RELAXATIONS
 from crystalforge.screening.plan import ScreeningPlan, ScreeningShard
 
@@ -52,7 +53,7 @@ class Relax(Protocol):
 
 def relax_here(folder: Path, plan: ScreeningPlan, missing: list[ScreeningShard]) -> Iterator[dict[str, Any]]:
     """Relax in this process, without Ray: for a few crystals."""
-    worker = ScreeningWorker(str(folder), plan.to_json())
+    worker = ScreeningWorker(str(folder), plan.to_json(), str(counting_folder(folder)))
     for shard in missing:
         yield worker(asdict(shard))
 
@@ -71,7 +72,8 @@ def relax_on_ray(
         ScreeningError: Ray itself gave up.
     """
     try:
-        yield from work_off(folder, ScreeningWorker, (str(folder), plan.to_json()), missing, most_workers)
+        arguments = (str(folder), plan.to_json(), str(counting_folder(folder)))
+        yield from work_off(folder, ScreeningWorker, arguments, missing, most_workers)
     except PoolLostError as error:
         raise ScreeningError(
             f"Ray gave up on screening {plan.screening_id}: {error} "
@@ -123,6 +125,7 @@ def screen(
                 lines[line["file"]] = line
                 if progress:
                     progress(sum(each["rows"] for each in lines.values()), plan.count)
+        manifest.sum_up()
     if failed:
         name, reason = next(iter(failed.items()))
         raise ScreeningError(

@@ -8,6 +8,7 @@ from typing import Any
 from crystalforge.catalog.shards import ShardRecord, read_shard, write_shard
 from crystalforge.errors import CrystalforgeError, ScreeningError
 from crystalforge.jobs.shard_worker import Attempts
+from crystalforge.object_store import as_path
 from crystalforge.screening.plan import INPUTS_FILE, ScreeningPlan, ScreeningShard
 from crystalforge.screening.potentials import Potential, load_potential
 
@@ -34,11 +35,12 @@ def same_potential(plan: ScreeningPlan) -> Potential:
 class ScreeningWorker:
     """Relaxes shards in a worker process; keeps the potential it has loaded."""
 
-    def __init__(self, folder: str, plan: dict[str, Any]) -> None:
+    def __init__(self, folder: str, plan: dict[str, Any], attempts: str | None = None) -> None:
         import torch
 
         torch.set_num_threads(1)
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
+        self.attempts = Path(attempts) if attempts else self.folder
         self.plan = ScreeningPlan.from_json(plan)
         record = ShardRecord(INPUTS_FILE, self.plan.count, self.plan.inputs_sha256, 0)
         self.inputs = read_shard(self.folder, record, repair="Start a new screening.")
@@ -49,7 +51,7 @@ class ScreeningWorker:
         from crystalforge.screening.rows import relax_shard
 
         shard = ScreeningShard(**row)
-        attempts = Attempts(self.folder, str(shard.number))
+        attempts = Attempts(self.attempts, str(shard.number))
         timeout_s = SPARE_TIME_S + shard.n_crystals * self.plan.limits.max_seconds
         try:
             attempts.begin(timeout_s)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
+import os
 import re
+import secrets
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from crystalforge.catalog.shards import write_shard
 from crystalforge.errors import CrystalforgeError, GenerationError
 from crystalforge.files import path_within, storage_errors
 from crystalforge.generation.plan import GenerationPlan, Shard
+from crystalforge.object_store import as_path, on_store
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +39,20 @@ class ShardWorker:
     """Draws shards; keeps the models it has loaded."""
 
     def __init__(
-        self, folder: str, plan: dict[str, Any], models: dict[int, str], timeout_s: float = SHARD_TIMEOUT_S
+        self,
+        folder: str,
+        plan: dict[str, Any],
+        models: dict[int, str],
+        timeout_s: float = SHARD_TIMEOUT_S,
+        attempts: str | None = None,
     ) -> None:
         import torch
 
         import crystalforge.generation.sampling  # noqa: F401 - here, as it takes seconds that no shard is charged for
 
         torch.set_num_threads(1)
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
+        self.attempts = Path(attempts) if attempts else self.folder
         self.plan = GenerationPlan.from_json(plan)
         self.checkpoints = models
         self.timeout_s = timeout_s
@@ -52,7 +62,7 @@ class ShardWorker:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Draw and write one shard; what goes wrong comes back in the line, so that Ray does not end the run."""
         shard = Shard(**row)
-        attempts = Attempts(self.folder, f"{shard.space_group_number}-{shard.number}")
+        attempts = Attempts(self.attempts, f"{shard.space_group_number}-{shard.number}")
         try:
             attempts.begin(self.timeout_s)
             with attempts.watched(self.timeout_s):
@@ -81,8 +91,18 @@ class ShardWorker:
         from crystalforge.gan.checkpoint import load_model
 
         if space_group_number not in self.models:
-            self.models[space_group_number] = load_model(Path(self.checkpoints[space_group_number]), self.device)
+            self.models[space_group_number] = load_model(as_path(self.checkpoints[space_group_number]), self.device)
         return self.models[space_group_number]
+
+
+def counting_folder(folder: Path) -> Path:
+    """Where the begins of a folder's shards are counted: in it, or where it is on a store, on each worker's own disk.
+
+    There it has another name for each command: what an earlier one left on another machine counts for nothing.
+    """
+    if not on_store(folder):
+        return folder
+    return Path(tempfile.gettempdir()) / f"crystalforge-attempts-{os.getuid()}-{secrets.token_hex(8)}"
 
 
 def _line(shard: Shard) -> dict[str, Any]:
@@ -94,7 +114,7 @@ class Attempts:
     """How often a shard was begun, over the deaths of its workers."""
 
     folder: Path
-    """Of the manifest."""
+    """Of the manifest, or one on the worker's own disk where that is on a store."""
     name: str
     """Of the shard, as no other of the folder has it."""
 

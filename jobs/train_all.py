@@ -21,12 +21,16 @@ from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.resources import TrainerResources, fitting, plan_resources
 from crystalforge.jobs.train_group import GroupJob, train_group
 from crystalforge.jobs.training_log import TrainingLog
+from crystalforge.object_store import on_store
 from crystalforge.symmetry import CrystalSystem, crystal_system_of
+from crystalforge.tracking import tracking_uri
 
 logger = logging.getLogger(__name__)
 
 FREE_ANGLES = (CrystalSystem.TRICLINIC, CrystalSystem.MONOCLINIC)
 POLL_SECONDS = 0.5
+STORE_POLL_SECONDS = 10.0
+"""Between two looks at the spools where each costs requests."""
 MINIMUM_MATERIALS = 2
 """A space group of a single crystal teaches nothing but that crystal."""
 
@@ -131,6 +135,7 @@ def train_all(
         BusyError: another command is training the same configuration.
     """
     started, began_at = time.time(), utc_now()
+    tracking_uri(home)  # a home that cannot have a store of its own is refused before any work
     plan = plan_training(home, dataset, recipe, seed=seed, space_groups=space_groups)
     training_id, folder = plan.training_id, plan.folder
     with exclusive(folder, f"The training {training_id}"):
@@ -220,6 +225,7 @@ def _train_missing(
     failed: dict[int, str] = {}
     with connected(folder=folder) as cluster:
         share = plan_resources(cluster.room(), len(missing), resources)
+        pause, next_poll = (STORE_POLL_SECONDS if on_store(folder) else 0.0), 0.0
         waiting = [
             GroupJob(
                 training_id=training_id,
@@ -239,7 +245,9 @@ def _train_missing(
         while waiting or running:
             _start_some(cluster, share.worker, waiting, running)
             ended, _ = ray.wait(list(running), timeout=POLL_SECONDS)
-            log.poll()
+            if time.monotonic() >= next_poll:
+                log.poll()
+                next_poll = time.monotonic() + pause
             for reference in ended:
                 number = running.pop(reference)
                 record = _outcome(reference, number)

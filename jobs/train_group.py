@@ -10,7 +10,7 @@ import logging
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from crystalforge.errors import CrystalforgeError
 from crystalforge.files import append_line, check_sha256, storage_errors, utc_now, write_json
 from crystalforge.home import MODEL_RECORD, group_folder_name
 from crystalforge.jobs.versions import refuse_here
+from crystalforge.local_copies import local_copy
+from crystalforge.object_store import arrow_files, as_path, on_store
 
 if TYPE_CHECKING:
     import torch
@@ -67,7 +69,7 @@ class GroupJob:
     @property
     def folder(self) -> Path:
         """Where the group's files are."""
-        return Path(self.training_folder) / self.name
+        return as_path(self.training_folder) / self.name
 
 
 @ray.remote(num_cpus=0, max_retries=2)
@@ -90,7 +92,7 @@ def train_group(job: GroupJob) -> dict[str, Any]:
         ),
         run_config=RunConfig(
             name=job.name,
-            storage_path=job.training_folder,
+            **storage_of(as_path(job.training_folder)),
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=CheckpointConfig(num_to_keep=2),
         ),
@@ -99,10 +101,11 @@ def train_group(job: GroupJob) -> dict[str, Any]:
     outcome: dict[str, Any] = result.return_value
     if "error" in outcome:
         return outcome
-    checkpoint = open_checkpoint(Path(result.checkpoint.path))
+    name = PurePosixPath(result.checkpoint.path).name
+    checkpoint = open_checkpoint(job.folder / name)
     record = {
         "space_group_number": job.space_group_number,
-        "checkpoint": checkpoint.folder.name,
+        "checkpoint": name,
         "model_checksum": checkpoint.model_checksum,
         **outcome,
         "seconds": {
@@ -114,6 +117,13 @@ def train_group(job: GroupJob) -> dict[str, Any]:
     }
     write_json(job.folder / MODEL_RECORD, record)
     return record
+
+
+def storage_of(folder: Path) -> dict[str, Any]:
+    """Where Ray Train keeps its checkpoints: a folder, or a place on a store with the file system that reaches it."""
+    if not on_store(folder):
+        return {"storage_path": str(folder)}
+    return {"storage_path": folder.key, "storage_filesystem": arrow_files(folder)}
 
 
 def train_loop(config: dict[str, Any]) -> dict[str, Any]:
@@ -169,12 +179,10 @@ def evaluation_seed(job: GroupJob, epoch: int) -> np.random.SeedSequence:
 
 
 def _materials(job: GroupJob) -> pa.Table:
-    check_sha256(
-        Path(job.materials_path),
-        job.dataset_checksum,
-        "Run the same `platform dataset build` again to make it anew.",
-    )
-    return parquet.read_table(job.materials_path, filters=[("space_group_number", "=", job.space_group_number)])
+    repair = "Run the same `platform dataset build` again to make it anew."
+    path = local_copy(as_path(job.materials_path), job.dataset_checksum, repair)
+    check_sha256(path, job.dataset_checksum, repair)
+    return parquet.read_table(path, filters=[("space_group_number", "=", job.space_group_number)])
 
 
 def _continued(device: torch.device) -> AnyTrainer | None:

@@ -1,4 +1,7 @@
-"""Files that are whole or absent: atomic writes, checksums and locks. Knows nothing of crystals."""
+"""Files that are whole or absent: atomic writes, checksums and locks. Knows nothing of crystals.
+
+A path may be one of an object store, where one PUT of the whole object takes the place of the rename.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import fcntl
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,6 +22,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from crystalforge.errors import BusyError, DamagedFileError, StorageError
+from crystalforge.local_disk import local_state, network_kind
+from crystalforge.object_store import on_store
+
+logger = logging.getLogger(__name__)
 
 TEMPORARY_SUFFIX = ".partial"
 FLUSHING_THREADS = 16
@@ -55,6 +64,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     Raises:
         StorageError: the file could not be written; no temporary file is left behind.
     """
+    if on_store(path):
+        with tempfile.TemporaryDirectory() as folder:
+            content = Path(folder) / path.name
+            write(content)
+            path.write_bytes(content.read_bytes())
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     with storage_errors(path):
         try:
@@ -140,6 +155,8 @@ def remove_left_over(folder: Path) -> None:
     Raises:
         StorageError: one cannot be removed.
     """
+    if on_store(folder):
+        return  # an object that was not put wholly is not there
     with storage_errors(folder):
         for path in folder.rglob(f"*{TEMPORARY_SUFFIX}"):
             path.unlink(missing_ok=True)
@@ -147,6 +164,9 @@ def remove_left_over(folder: Path) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
+    if on_store(path):
+        path.write_bytes(content)
+        return
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
@@ -187,7 +207,13 @@ def read_record(path: Path, keys: Iterable[str]) -> dict[str, Any]:
 
 
 def append_line(path: Path, value: Any) -> None:
-    """Append a value as one line of JSON and flush it to disk: the commit of whatever the line names."""
+    """Append a value as one line of JSON and flush it to disk: the commit of whatever the line names.
+
+    An object is read and put again with its new line: one process at a time may append to it.
+    """
+    if on_store(path):
+        write_lines(path, [*read_lines(path), value])
+        return
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open_for_appending(path) as stream:
@@ -230,7 +256,7 @@ class PathsWithin:
     """``path_within`` for many names: each folder that they go through is resolved once."""
 
     def __init__(self, folder: Path, source: Path) -> None:
-        self._root = folder.resolve()
+        self._root = folder.resolve()  # a store has no links: there a name can only climb
         self._source = source
         self._plain_folders = {self._root}
 
@@ -282,10 +308,13 @@ def read_lines(path: Path, damaged: Callable[[str], object] | None = None) -> li
     Raises:
         DamagedFileError: a line before the last does not parse.
     """
-    if not path.exists():
+    if not on_store(path) and not path.exists():
         return []
     with storage_errors(path):
-        lines = path.read_bytes().split(b"\n")
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:  # of a store, which is asked once
+            return []
     values = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
@@ -300,6 +329,9 @@ def read_lines(path: Path, damaged: Callable[[str], object] | None = None) -> li
 
 def sha256_of_file(path: Path) -> str:
     """SHA-256 of a file's content, as 64 hex digits."""
+    if on_store(path):
+        with storage_errors(path):
+            return hashlib.sha256(path.read_bytes()).hexdigest()
     with storage_errors(path), path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -327,11 +359,17 @@ def check_sha256(path: Path, expected: str, repair: str) -> None:
 def exclusive(folder: Path, what: str) -> Iterator[None]:
     """Hold a folder for one process; the kernel lets go of it however the process ends.
 
+    The lock of a folder that is not on a disk of this machine lies in ``local_state``, and holds for this machine.
+
     Raises:
         BusyError: another process holds it; the message gives its process id.
+        StorageError: there is no disk of this machine to lay the lock on.
     """
-    lock = folder / ".lock"
+    lock = _lock_of(folder)
+    if lock.parent != folder:
+        logger.info("event=lock_of_this_machine folder=%s lock=%s", folder, lock)
     with storage_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         stream = open_for_appending(lock)
     with stream:
@@ -349,10 +387,17 @@ def exclusive(folder: Path, what: str) -> Iterator[None]:
         yield
 
 
+def _lock_of(folder: Path) -> Path:
+    """Where the lock of a folder lies: in it, unless a lock there could not be trusted."""
+    if network_kind(folder) is None:
+        return folder / ".lock"
+    return local_state() / "locks" / f"{fingerprint(str(folder))}.lock"
+
+
 def held_by(folder: Path) -> str | None:
     """Id of the process that holds a folder by ``exclusive``; None where none does. Nothing is written."""
     try:
-        descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(_lock_of(folder), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
     with os.fdopen(descriptor, "rb") as stream:

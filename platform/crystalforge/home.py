@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from crystalforge.errors import StorageError
+from crystalforge.errors import StorageError, UsageError
+from crystalforge.object_store import as_path, as_url, on_store, reach
 from crystalforge.settings import SHARED, shared_setting
 
 HOME_VARIABLE = SHARED["home"]
@@ -50,23 +51,44 @@ class Home:
     """The home folder: ``datasets/ trainings/ generations/ validations/ mlflow/``.
 
     Attributes:
-        path: absolute path of the folder.
+        path: absolute path of the folder, or its place on an object store.
     """
 
     path: Path
 
     @classmethod
-    def locate(cls, path: str | Path | None = None) -> Home:
+    def locate(cls, path: str | Path | None = None, *, store: bool = False) -> Home:
         """Take the given path, or the setting ``home`` (``CRYSTALFORGE_HOME``, files), or ``./crystalforge-home``.
 
+        Args:
+            path: a folder, or the URL of a place on an object store, as ``s3://bucket/prefix``.
+            store: whether what asks can work on an object store; else one is refused before any work.
+
         Raises:
-            StorageError: the path exists and is not a folder.
+            StorageError: the path exists and is not a folder, or the store does not answer.
+            UsageError: it is on a store, and what asks cannot work there.
             SettingsError: a file of settings cannot be read.
         """
         setting = None if path else shared_setting("home")
-        chosen = Path(path or (setting.value if setting else DEFAULT_HOME)).expanduser().resolve()
+        given = path or (setting.value if setting else DEFAULT_HOME)
+        if url := as_url(given):
+            return cls._on_store(url, store)
+        chosen = Path(given).expanduser().resolve()
         if chosen.exists() and not chosen.is_dir():
             raise StorageError(f"The home {chosen} is a file: expected a folder. Give another with --home.")
+        return cls(chosen)
+
+    @classmethod
+    def _on_store(cls, url: str, works_there: bool) -> Home:
+        if not works_there:
+            raise UsageError(
+                f"This needs a home on a disk of this machine, got {url}: files that it writes or reads in part cannot "
+                "lie on an object store. Copy what it works on into a local home (see Homes in docs/deploy.md) and "
+                "give that with --home."
+            )
+        chosen = as_path(url)
+        if on_store(chosen):
+            reach(chosen)
         return cls(chosen)
 
     @property

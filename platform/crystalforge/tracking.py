@@ -19,6 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from crystalforge.files import TEMPORARY_SUFFIX
 from crystalforge.home import MLFLOW_DATABASE, Home
+from crystalforge.local_disk import network_kind, require_local_disk
 from crystalforge.secrecy import hide_secrets
 from crystalforge.settings import shared_setting
 
@@ -60,9 +61,19 @@ def tracking_uri(home: Home) -> str:
     """The store: the setting ``mlflow_tracking_uri`` if there is one, else the SQLite file in the home.
 
     It may hold a password: ``hide_secrets`` before it is shown or kept.
+
+    Raises:
+        StorageError: there is no such setting, and the home is where no SQLite file can be.
     """
-    setting = shared_setting("mlflow_tracking_uri")
-    return str(setting.value) if setting else f"sqlite:///{home.mlflow / MLFLOW_DATABASE}"
+    if setting := shared_setting("mlflow_tracking_uri"):
+        return str(setting.value)
+    require_local_disk(
+        home.mlflow,
+        "MLflow's own SQLite store",
+        "Set MLFLOW_TRACKING_URI to that of a server, as http://mlflow.example.org:5000, or to a local file, as "
+        "sqlite:////var/lib/crystalforge/mlflow.db",
+    )
+    return f"sqlite:///{home.mlflow / MLFLOW_DATABASE}"
 
 
 def registered_name(space_group_number: int) -> str:
@@ -156,12 +167,18 @@ class Tracker:
         partial.replace(database)
 
     def _experiment_id(self) -> str:
-        if self.client.get_experiment_by_name(EXPERIMENT) is None:
-            local = self.uri.partition(":")[0].partition("+")[0] in DATABASES
-            location = (self.home.mlflow / "artifacts").as_uri() if local else None
-            with _unless_there():
-                self.client.create_experiment(EXPERIMENT, artifact_location=location)
-        return str(self.client.get_experiment_by_name(EXPERIMENT).experiment_id)
+    It may hold a password: ``hide_secrets`` before it is shown or kept.
+
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        local = self.uri.startswith("sqlite:")
+        if local and network_kind(self.home.mlflow):
+            folder = Path(self.uri.removeprefix("sqlite:///")).parent / "artifacts"  # beside the file that was named
+        else:
+            folder = self.home.mlflow / "artifacts"
+        location = folder.as_uri() if local else None
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
 
     @_harmless
     def start_run(

@@ -18,7 +18,7 @@ from crystalforge.catalog.screenings import SCREENING_TABLES, committed_screenin
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.catalog.tables import GENERATIONS, VIEWS, kept_sql, rows_sql, sql_type, view_sql
 from crystalforge.catalog.validations import QUEUE_TABLES, exported_queue
-from crystalforge.catalog.verification import ExpectedFile, verify_files
+from crystalforge.catalog.verification import ExpectedFile, brought_here, verify_files
 from crystalforge.errors import UsageError
 from crystalforge.home import Home
 from crystalforge.schemas import MATERIALS, SAMPLES
@@ -150,9 +150,10 @@ def catalog_statements(
     chosen = _choose(committed_generations(home), generations)
     with ExitStack() as only_here:
         held = only_here if reading is None else reading
-        samples = [file for generation in chosen for file in _shard_files(generation, held)]
-    materials = [dataset.expected_file() for dataset in committed_datasets(home)]
+        samples = brought_here([file for generation in chosen for file in _shard_files(generation, held)])
+    materials = brought_here([dataset.expected_file() for dataset in committed_datasets(home)])
     queue, screenings = exported_queue(home), committed_screenings(home)
+    screenings = {view: brought_here(view_files) for view, view_files in screenings.items()}
     files = [*samples, *materials, *(file for view in (queue | screenings).values() for file in view)]
     verify_files(home, files)
     statements = [

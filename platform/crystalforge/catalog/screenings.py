@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.catalog.verification import ExpectedFile
-from crystalforge.home import Home
+from crystalforge.home import SCREENING_RECORD, Home
 from crystalforge.schemas.discoveries import DISCOVERIES
 from crystalforge.schemas.relaxations import RELAXATIONS, STABILITIES
 from crystalforge.schemas.versions import name_of
@@ -30,11 +30,12 @@ def committed_screenings(home: Home) -> dict[str, list[ExpectedFile]]:
     """
     views = {name_of(schema): view for view, schema in SCREENING_TABLES.items()}
     found: dict[str, list[ExpectedFile]] = {view: [] for view in SCREENING_TABLES}
-    for path in sorted(home.screenings.glob(f"*/{MANIFEST_NAME}")):
-        for file, line in ShardManifest(path.parent).files():
+    begun = {path.parent for name in (MANIFEST_NAME, SCREENING_RECORD) for path in home.screenings.glob(f"*/{name}")}
+    for folder in sorted(begun):
+        for file, line in ShardManifest(folder).files():
             schema = str(line.get("schema", ""))
             if view := views.get(schema.partition("/")[0]):
-                found[view].append(_expected(path.parent.name, file, line))
+                found[view].append(_expected(folder.name, file, line))
     return found
 
 

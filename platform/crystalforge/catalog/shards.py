@@ -8,23 +8,18 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from crystalforge.catalog.bundles import is_bundle, is_sound_bundle
+from crystalforge.catalog.manifest_lines import put_line, read_all_lines, replace_lines, sum_up, take_in_lines
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import (
-    PathsWithin,
-    append_line,
-    path_within,
-    read_lines,
-    sha256_of_file,
-    storage_errors,
-    write_bytes,
-    write_lines,
-)
+from crystalforge.files import PathsWithin, append_line, path_within, sha256_of_file, storage_errors, write_bytes
+from crystalforge.local_disk import network_kind
+from crystalforge.object_store import StorePath, on_store
 from crystalforge.table_files import encode_table, read_table
 
 __all__ = [
@@ -125,7 +120,7 @@ def read_shard(folder: Path, record: ShardRecord, schema: pa.Schema | None = Non
 
 @dataclass(frozen=True)
 class ShardManifest:
-    """The list of committed shards of a folder: one JSON line each in ``manifest.jsonl``.
+    """The list of committed shards of a folder: one JSON line each, as ``manifest_lines`` keeps them.
 
     A line stands for a shard, or for a bundle of shards (``catalog.bundles``).
     """
@@ -143,7 +138,21 @@ class ShardManifest:
         missing = [key for key in REQUIRED_KEYS if key not in record]
         if missing:
             raise ValueError(f"A manifest line needs {', '.join(REQUIRED_KEYS)}; {', '.join(missing)} missing.")
-        append_line(self.path, dict(record))
+        if self._appends:
+            take_in_lines(self.path)
+            append_line(self.path, dict(record))
+        else:
+            put_line(self.folder, dict(record))
+
+    def sum_up(self) -> None:
+        """Bring lines that are objects of their own into the manifest's file: the last act of who made them."""
+        if not self._appends:
+            sum_up(self.path)
+
+    @cached_property
+    def _appends(self) -> bool:
+        """Whether lines are appended to one file, which only a disk of this machine does safely."""
+        return network_kind(self.folder) is None
 
     def records(self) -> list[dict[str, Any]]:
         """Committed shards in the order of their first commit; of two lines for one file, the later holds.
@@ -157,7 +166,7 @@ class ShardManifest:
         """As ``records``, each with the absolute path of its file."""
         latest: dict[str, tuple[Path, dict[str, Any]]] = {}
         within = PathsWithin(self.folder, self.path)
-        for number, line in enumerate(read_lines(self._plain_path()), start=1):
+        for number, line in enumerate(read_all_lines(self._plain_path()), start=1):
             path = self._checked(within, number, line)
             latest[line["file"]] = path, line
         return list(latest.values())
@@ -172,6 +181,9 @@ class ShardManifest:
         Args:
             read: ``files``, ``records`` or ``sound_records`` of this manifest.
         """
+        if on_store(self.folder):  # nothing is compacted there
+            yield read()
+            return
         with contextlib.ExitStack() as stack:
             while True:
                 before = stack.enter_context(_locked(self.path))
@@ -186,7 +198,7 @@ class ShardManifest:
         latest: dict[str, dict[str, Any]] = {}
         wrong: list[str] = []
         within = PathsWithin(self.folder, self.path)
-        for number, line in enumerate(read_lines(self._plain_path(), damaged=wrong.append), start=1):
+        for number, line in enumerate(read_all_lines(self._plain_path(), damaged=wrong.append), start=1):
             try:
                 self._checked(within, number, line)
             except DamagedFileError as error:
@@ -196,16 +208,34 @@ class ShardManifest:
         return list(latest.values()), wrong
 
     def has_whole(self, line: Mapping[str, Any], *, otherwise: str) -> bool:
-        """Whether a line's file has the bytes that the line says; if not, a warning says so and what follows."""
+        """Whether a line's file has the bytes that the line says; if not, a warning says so and what follows.
+
+        Of a store only the sizes are compared, of a thousand files by one request: it keeps checksums itself, and to
+        read all bytes is for ``platform verify``.
+        """
         path = self.folder / line["file"]
-        if path.is_file() and sha256_of_file(path) == line["sha256"]:
+        if on_store(path):
+            whole = self._size_on_store(path) == line["bytes"]
+        else:
+            whole = path.is_file() and sha256_of_file(path) == line["sha256"]
+        if whole:
             return True
         logger.warning("event=shard_damaged file=%s: %s", path, otherwise)
         return False
 
     def rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Put these lines in place of all, atomically: only a repair does so, which holds the folder."""
-        write_lines(self.path, records)
+        replace_lines(self.path, list(records))
+
+    def _size_on_store(self, path: StorePath) -> int | None:
+        if path.parent not in self._listed:
+            self._listed[path.parent] = {each: status.st_size for each, status in path.parent.listed().items()}
+        return self._listed[path.parent].get(path)
+
+    @cached_property
+    def _listed(self) -> dict[StorePath, dict[StorePath, int]]:
+        """Sizes (bytes) of what lies in the folders of a store, as they were when they were first asked for."""
+        return {}
 
     def replaced(self) -> list[ShardManifest]:
         """Manifests that were replaced by a compaction and whose files may still be there, oldest first."""
@@ -216,6 +246,7 @@ class ShardManifest:
 
         It is the same file as before, so that readers that hold it are still seen.
         """
+        take_in_lines(self.path)
         numbers = [int(old.name.split("-")[1].split(".")[0]) for old in self.replaced()]
         old = self.folder / f".replaced-{max(numbers, default=0) + 1:05d}.jsonl"
         with storage_errors(old):

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from crystalforge.errors import DamagedFileError, StorageError
 from crystalforge.files import read_json, sha256_of_file, write_json
 from crystalforge.home import Home
+from crystalforge.local_copies import copy_folder, local_copies
+from crystalforge.object_store import on_store
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +58,19 @@ class Damage:
         )
 
 
+def brought_here(files: Sequence[ExpectedFile]) -> list[ExpectedFile]:
+    """The files, those of a store as copies on this machine, where DuckDB can read them.
+
+    Raises:
+        DamagedFileError: a file of a store is not what its record says; the message has the repair.
+        StorageError: the store does not answer, or there is no room for the copies.
+    """
+    copies = local_copies([(file.path, file.sha256, file.bytes, file.repair) for file in files])
+    return [
+        file if copy is file.path else replace(file, path=copy) for file, copy in zip(files, copies, strict=True)
+    ]
+
+
 def verify_files(home: Home, files: Sequence[ExpectedFile]) -> None:
     """Refuse to go on with a damaged file.
 
@@ -72,7 +87,7 @@ def find_damages(home: Home, files: Sequence[ExpectedFile]) -> list[Damage]:
     """Hash the files, on two threads, and tell which are damaged or missing, in the order given."""
     if sum(file.bytes or 0 for file in files) <= ALWAYS_HASHED_BYTES:
         return _compare(files)
-    cache = home.path / VERIFIED_NAME
+    cache = (copy_folder() if on_store(home.path) else home.path) / VERIFIED_NAME
     verified = _read_cache(cache)
     unknown = [file for file in files if verified.get(str(file.path)) != [*_state(file.path), file.sha256]]
     states = {str(file.path): _state(file.path) for file in unknown}

@@ -115,7 +115,7 @@ def build(
     from crystalforge.home import Home
     from crystalforge.steps.datasets import request_of
 
-    place = Home.locate(home)
+    place = Home.locate(home, store=True)
     request = request_of(
         source,
         name=name,
@@ -165,7 +165,7 @@ def list_command(home: HomeOption = None, as_json: JsonOption = False) -> None:
     from crystalforge.dataset.servers import unfinished_downloads
     from crystalforge.home import Home
 
-    place = Home.locate(home)
+    place = Home.locate(home, store=True)
     manifests = list_datasets(place)
     for source, begun_at, pages in unfinished_downloads(place):
         note(f"Unfinished: {source}, begun {begun_at[:19]} UTC. {pages.describe()} The same build goes on from there.")
@@ -208,7 +208,7 @@ def show(
     """
     from crystalforge.home import Home
 
-    _show(Home.locate(home), name, as_json)
+    _show(Home.locate(home, store=True), name, as_json)
 
 
 def _show(home: Home, name: str | None, as_json: bool) -> None:

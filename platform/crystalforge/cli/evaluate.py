@@ -84,7 +84,7 @@ def evaluate(
     from crystalforge.evaluation.record import record
     from crystalforge.home import Home
 
-    where = Home.locate(home)
+    where = Home.locate(home, store=True)
     plan = plan_evaluation(
         where,
         generation,

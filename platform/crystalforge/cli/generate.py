@@ -161,7 +161,7 @@ def generate(
     from crystalforge.jobs.shard_worker import SHARD_TIMEOUT_S
     from crystalforge.steps.generations import plan_generate, request_of
 
-    where = Home.locate(home)
+    where = Home.locate(home, store=True)
     if resume:
         _refuse_choices(context)
         plan = load_plan(where, resume)

@@ -110,7 +110,7 @@ def screen(
     from crystalforge.home import Home
     from crystalforge.steps.screenings import screen as run
 
-    place = Home.locate(home)
+    place = Home.locate(home, store=True)
     choices: dict[str, Any] = {
         "source": source,
         "generation": generation,

@@ -37,7 +37,7 @@ def show(
     """
     from crystalforge.catalog.lineage import trace
 
-    lineage = trace(Home.locate(home), name, neighbours=neighbours)
+    lineage = trace(Home.locate(home, store=True), name, neighbours=neighbours)
     if as_json:
         show_json(lineage.to_dict())
         return

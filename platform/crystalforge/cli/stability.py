@@ -61,7 +61,7 @@ def stability(
     from crystalforge.home import Home
     from crystalforge.screening.funnel import read_funnel, shares
 
-    rows = read_funnel(Home.locate(home), screening or (), reference)
+    rows = read_funnel(Home.locate(home, store=True), screening or (), reference)
     pooled = [(row, shares(row)) for row in rows if row["space_group_number"] is None]
     if as_json:
         show_json([row | {"shares": [asdict(share) for share in of_row]} for row, of_row in pooled] + _groups(rows))

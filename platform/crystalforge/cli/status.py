@@ -30,7 +30,7 @@ def status(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """
     from crystalforge.catalog.inventory import take_inventory
 
-    inventory = take_inventory(Home.locate(home))
+    inventory = take_inventory(Home.locate(home, store=True))
     if as_json:
         show_json(inventory.to_dict())
     elif not (inventory.datasets or inventory.trainings or inventory.generations):

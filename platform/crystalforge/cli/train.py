@@ -72,7 +72,7 @@ def train_all(
     from crystalforge.jobs.resources import TrainerResources
     from crystalforge.jobs.train_all import train_all as run
 
-    where = Home.locate(home)
+    where = Home.locate(home, store=True)
     chosen, crystals = load_recipe(recipe).with_steps(steps), find_dataset(where, dataset)
     groups = parse_space_groups(space_groups)
     if dry_run:

@@ -42,7 +42,7 @@ def verify(
     """
     from crystalforge.integrity import verify_home
 
-    where = Home.locate(home)
+    where = Home.locate(home, store=True)
     report = verify_home(where, remake=remake, on_part=_tell)
     repaired = None
     if repair and report.problems:

@@ -25,6 +25,7 @@ from crystalforge.dataset.store import find_dataset, list_datasets
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError, SourceError, UsageError
 from crystalforge.files import exclusive, fingerprint, path_within, utc_now, write_json
 from crystalforge.home import DATASET_RECORD, EXCLUSIONS_FILE, MATERIALS_FILE, Home
+from crystalforge.object_store import on_store
 from crystalforge.symmetry import SPACE_GROUPS
 from crystalforge.table_files import TableFile, write_table
 
@@ -139,6 +140,11 @@ def _open(home: Home, asked: BuildRequest, groups: Sequence[int], fetched: Progr
     """The source, once it lies on this machine."""
     if not is_server(asked.source):
         return source_here(asked)
+    if on_store(home.path):
+        raise UsageError(
+            f"{asked.source} is fetched page by page, into a home on a disk of this machine; got {home.path}. Build the "
+            "dataset in a local home, then copy its folder below datasets/ to the store."
+        )
     from crystalforge.dataset.servers.fetch import fetch
 
     return downloaded_source(*fetch(home, asked.source, asked.filters, groups, asked.fetching, fetched))

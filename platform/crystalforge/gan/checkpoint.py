@@ -16,12 +16,23 @@ import torch
 from torch import Tensor
 
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import check_sha256, read_record, sha256_of_file, write_atomically, write_json
+from crystalforge.files import (
+    check_sha256,
+    fingerprint,
+    read_record,
+    sha256_of_file,
+    storage_errors,
+    write_atomically,
+    write_bytes,
+    write_json,
+)
 from crystalforge.gan.methods import method_of
 from crystalforge.gan.model import Model
 from crystalforge.gan.recipe import Recipe, recipe_from_values
 from crystalforge.gan.tensors import prefixed, without_prefix
 from crystalforge.gan.training import AnyTrainer
+from crystalforge.local_copies import local_copy
+from crystalforge.object_store import on_store
 
 FORMAT_VERSION = 2
 RECORD = "checkpoint.json"
@@ -90,6 +101,8 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         DamagedFileError: the record or the model is missing, foreign or changed.
     """
+    if on_store(folder):
+        folder = _brought_here(folder)
     path = folder / RECORD
     if not path.is_file():
         raise DamagedFileError(f"{folder} is no checkpoint: expected {RECORD} in it. {_repair(folder)}")
@@ -102,12 +115,30 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(folder, record, _read_recipe(folder / MODEL))
 
 
+def _brought_here(folder: Path) -> Path:
+    """A folder of this machine with the record and the model of a checkpoint that is on a store."""
+    record = folder / RECORD
+    with storage_errors(record):
+        content = record.read_bytes()
+    checksums = read_record(record, ("sha256",))["sha256"]
+    copy = local_copy(folder / MODEL, str(checksums[MODEL]), _repair(folder))
+    here = copy.with_suffix(f".{fingerprint(str(folder))}")
+    write_bytes(here / RECORD, content)
+    write_atomically(here / MODEL, lambda temporary: temporary.hardlink_to(copy))
+    return here
+
+
 def _repair(folder: Path) -> str:
     return f"Remove the folder {folder.parent} and run the same `platform train-all` again to make its model anew."
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a checkpoint that sampling needs; the state of the training can be five times as large."""
+    """The files of a checkpoint that sampling needs; the state of the training can be five times as large.
+
+    Of a checkpoint on a store they are copies on this machine.
+    """
+    if on_store(folder):
+        folder = _brought_here(folder)
     return [folder / MODEL, folder / RECORD]
 
 

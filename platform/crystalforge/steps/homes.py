@@ -8,9 +8,9 @@ from crystalforge.home import Home
 
 
 def as_home(home: str | Path | Home | None) -> Home:
-    """A home as it is; a path as a home; None as the commands find it.
+    """A home as it is; a path or a URL as a home; None as the commands find it.
 
     Raises:
-        StorageError: the path exists and is not a folder.
+        StorageError: the path exists and is not a folder, or the store of the URL does not answer.
     """
-    return home if isinstance(home, Home) else Home.locate(home)
+    return home if isinstance(home, Home) else Home.locate(home, store=True)

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from crystalforge.errors import DamagedFileError, SchemaVersionError, StorageError
 from crystalforge.files import exclusive
+from crystalforge.local_disk import require_local_disk
 from crystalforge.validation.ledger_tables import LEDGER_VERSION, MIGRATIONS, TABLES_SQL
 from crystalforge.validation.states import CalculationState, sources_of
 
@@ -38,6 +39,11 @@ class Ledger:
     """
 
     def __init__(self, folder: Path) -> None:
+        require_local_disk(
+            folder,
+            "The ledger of calculations",
+            "Copy the generation, its training and its dataset into a home on one, and validate there",
+        )
         self.folder = folder
         self.path = folder / LEDGER_FILE
         try:
