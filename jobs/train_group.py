@@ -26,7 +26,7 @@ from crystalforge.files import append_line, check_sha256, storage_errors, utc_no
 from crystalforge.home import MODEL_RECORD, group_folder_name
 from crystalforge.jobs.versions import refuse_here
 from crystalforge.local_copies import local_copy
-from crystalforge.object_store import arrow_files, as_path, on_store
+from crystalforge.object_store import arrow_files, as_path, on_store, store_path
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +123,7 @@ def storage_of(folder: Path) -> dict[str, Any]:
     """Where Ray Train keeps its checkpoints: a folder, or a place on a store with the file system that reaches it."""
     if not on_store(folder):
         return {"storage_path": str(folder)}
-    return {"storage_path": folder.key, "storage_filesystem": arrow_files(folder)}
+    return {"storage_path": store_path(folder).key, "storage_filesystem": arrow_files(store_path(folder))}
 
 
 def train_loop(config: dict[str, Any]) -> dict[str, Any]:

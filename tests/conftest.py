@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from real_browser import NO_BROWSER
+from s3_server import BUCKET, LEFT_OUT, S3Server, s3_server
 from small_candidates import add_candidates
 from small_generation import add_small_generation
 from small_training import GROUPS, small_recipe
@@ -67,6 +68,31 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if any(NO_BROWSER in str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])):
         terminalreporter.write_sep("!", "TESTS OF THE PAGES IN A BROWSER DID NOT RUN", red=True, bold=True)
         terminalreporter.write_line("Install Chromium: apt-get install --no-install-recommends chromium.")
+
+
+@pytest.fixture(scope="session")
+def s3_session() -> Iterator[S3Server]:
+    """One S3 server for all tests that need it."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_session: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S3Server:
+    """That server, as the environment of this test names it; what it was asked before is forgotten."""
+    for name in LEFT_OUT:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in s3_session.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CRYSTALFORGE_LOCAL_STATE", str(tmp_path / "state"))
+    s3_session.requests()
+    return s3_session
+
+
+@pytest.fixture
+def store_home(s3: S3Server, tmp_path: Path) -> Home:
+    """An empty home on that server, of this test alone."""
+    return Home.locate(f"s3://{BUCKET}/{tmp_path.parent.name}-{tmp_path.name}", store=True)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crystalforge.errors import StorageError, UsageError
-from crystalforge.object_store import as_path, as_url, on_store, reach
+from crystalforge.object_store import as_path, as_url, on_store, reach, store_path
 from crystalforge.settings import SHARED, shared_setting
 
 HOME_VARIABLE = SHARED["home"]
@@ -88,7 +88,7 @@ class Home:
             )
         chosen = as_path(url)
         if on_store(chosen):
-            reach(chosen)
+            reach(store_path(chosen))
         return cls(chosen)
 
     @property

@@ -68,7 +68,9 @@ def local_copies(files: Sequence[tuple[Path, str, int | None, str]]) -> list[Pat
         StorageError: the store does not answer, or the disk has no room for all.
     """
     copies = [_place_of(path, sha256) if on_store(path) else path for path, sha256, _, _ in files]
-    missing = [(file, copy) for file, copy in zip(files, copies, strict=True) if on_store(file[0]) and not copy.is_file()]
+    missing = [
+        (file, copy) for file, copy in zip(files, copies, strict=True) if on_store(file[0]) and not copy.is_file()
+    ]
     if missing:
         size = sum(file[2] or 0 for file, _ in missing)
         _refuse_too_many(size)

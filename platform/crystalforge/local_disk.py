@@ -16,9 +16,42 @@ from crystalforge.object_store import on_store
 STATE_VARIABLE = "CRYSTALFORGE_LOCAL_STATE"
 STATE_FOLDER = Path("~/.local/state")
 NETWORK_FILE_SYSTEMS = frozenset(
-    "9p afpfs afs beegfs ceph cifs davfs fuse.ceph fuse.davfs fuse.gcsfuse fuse.glusterfs fuse.goofys fuse.juicefs "
-    "fuse.mount-s3 fuse.rclone fuse.s3fs fuse.seaweedfs fuse.sshfs gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 "
-    "orangefs panfs pvfs2 smb2 smb3 smbfs webdav wekafs".split()
+    [
+        "9p",
+        "afpfs",
+        "afs",
+        "beegfs",
+        "ceph",
+        "cifs",
+        "davfs",
+        "fuse.ceph",
+        "fuse.davfs",
+        "fuse.gcsfuse",
+        "fuse.glusterfs",
+        "fuse.goofys",
+        "fuse.juicefs",
+        "fuse.mount-s3",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.seaweedfs",
+        "fuse.sshfs",
+        "gfs2",
+        "glusterfs",
+        "gpfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "orangefs",
+        "panfs",
+        "pvfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "webdav",
+        "wekafs",
+    ]
 )
 """Types of file systems, as the kernel's table of mounts names them."""
 

@@ -12,34 +12,39 @@ reads them: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_PROFILE``, `
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from crystalforge.errors import MissingDependencyError, StorageError, UsageError
 
 URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 PATH_OF_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:/[^/]")
+AWS_ERROR = re.compile(r"AWS Error \S+ during (?:(?! \(Request ID|; Details).)*")
+"""What of a long text says why."""
 S3_PROTOCOLS = ("s3", "s3a")
 MAX_ATTEMPTS = 8
-"""Of one request: with the growing waits between them, a server may be gone for half a minute."""
+"""Of one request: with the growing waits between them, a server may be gone for the better part of a minute."""
 FIRST_ATTEMPTS = 2
 """Of the very first request: a mistyped address is told at once."""
 CONNECT_TIMEOUT_S = 5.0
 
 RIGHTS = "Listing, reading, writing and deleting must be allowed below the home's prefix."
+GOES_ON = "What is committed is kept; the same command goes on."
 REPAIRS = {
     "NO_SUCH_BUCKET": "Make the bucket, or correct its name.",
     "ACCESS_DENIED": "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE. " + RIGHTS,
     "INVALID_ACCESS_KEY_ID": "The store does not know AWS_ACCESS_KEY_ID: correct it, or AWS_ENDPOINT_URL.",
     "SIGNATURE_DOES_NOT_MATCH": "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID: correct it.",
-    "NETWORK_CONNECTION": "Check AWS_ENDPOINT_URL and the network. What is committed is kept; the same command goes on.",
-    "": "What is committed is kept; the same command goes on.",
+    "NETWORK_CONNECTION": "Check AWS_ENDPOINT_URL and the network. " + GOES_ON,
+    "": GOES_ON,
 }
 """What to do, by a word of the error that the AWS library gives; the first that fits."""
 
@@ -81,9 +86,7 @@ class StorePath:
     @property
     def parents(self) -> tuple[StorePath, ...]:
         """All places above, the nearest first."""
-        return tuple(
-            StorePath(self.protocol, str(above), self.files) for above in PurePosixPath(self.key).parents[:-1]
-        )
+        return tuple(StorePath(self.protocol, str(above), self.files) for above in PurePosixPath(self.key).parents[:-1])
 
     def with_name(self, name: str) -> StorePath:
         """The place beside this one."""
@@ -209,12 +212,9 @@ class StorePath:
                     raise
 
 
-AnyPath = Path | StorePath
-
-
 def _status(entry: dict[str, Any]) -> os.stat_result:
-    time = entry.get("mtime") or entry.get("LastModified") or entry.get("created")
-    seconds = time.timestamp() if hasattr(time, "timestamp") else float(time or 0)
+    time: Any = entry.get("mtime") or entry.get("LastModified") or entry.get("created") or 0.0
+    seconds = time.timestamp() if isinstance(time, datetime) else float(time)
     return os.stat_result((0, 0, 0, 0, 0, 0, entry.get("size") or 0, seconds, seconds, seconds))
 
 
@@ -227,7 +227,9 @@ def store_errors(path: StorePath) -> Iterator[None]:
     """
     try:
         yield
-    except (FileNotFoundError, StorageError):
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "No such object", str(path)) from error
+    except StorageError:
         raise
     except Exception as error:  # the named boundary: each fsspec file system raises what its own library does
         raise StorageError(_explain(path, error)) from error
@@ -236,7 +238,8 @@ def store_errors(path: StorePath) -> Iterator[None]:
 def _explain(path: StorePath, error: Exception) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
     repair = next(text for word, text in REPAIRS.items() if word in said)
-    return f"Cannot use {path}: {said.rstrip('.')}. {repair}"
+    short = AWS_ERROR.search(said)
+    return f"Cannot use {path}: {(short[0] if short else said).rstrip(':. ')}. {repair}"
 
 
 def as_url(given: str | os.PathLike[str]) -> str | None:
@@ -248,9 +251,14 @@ def as_url(given: str | os.PathLike[str]) -> str | None:
     return text.replace(":/", "://", 1) if is_path else None
 
 
-def on_store(path: Any) -> TypeGuard[StorePath]:
+def on_store(path: Path) -> bool:
     """Whether a path is on an object store."""
     return isinstance(path, StorePath)
+
+
+def store_path(path: Path) -> StorePath:
+    """A path that is on a store, with the methods that only such a one has."""
+    return cast("StorePath", path)
 
 
 def as_path(text: str | os.PathLike[str]) -> Path:

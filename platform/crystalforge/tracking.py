@@ -19,7 +19,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from crystalforge.files import TEMPORARY_SUFFIX
 from crystalforge.home import MLFLOW_DATABASE, Home
-from crystalforge.local_disk import network_kind, require_local_disk
+from crystalforge.local_disk import require_local_disk
+from crystalforge.object_store import on_store
 from crystalforge.secrecy import hide_secrets
 from crystalforge.settings import shared_setting
 
@@ -167,18 +168,21 @@ class Tracker:
         partial.replace(database)
 
     def _experiment_id(self) -> str:
-    It may hold a password: ``hide_secrets`` before it is shown or kept.
+        if self.client.get_experiment_by_name(EXPERIMENT) is None:
+            local = self.uri.partition(":")[0].partition("+")[0] in DATABASES
+            location = self._artifacts() if local else None
+            with _unless_there():
+                self.client.create_experiment(EXPERIMENT, artifact_location=location)
+        return str(self.client.get_experiment_by_name(EXPERIMENT).experiment_id)
 
-        experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        if experiment is not None:
-            return str(experiment.experiment_id)
-        local = self.uri.startswith("sqlite:")
-        if local and network_kind(self.home.mlflow):
-            folder = Path(self.uri.removeprefix("sqlite:///")).parent / "artifacts"  # beside the file that was named
-        else:
-            folder = self.home.mlflow / "artifacts"
-        location = folder.as_uri() if local else None
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+    def _artifacts(self) -> str:
+        """Where a store without a server keeps artifacts: in the home, or beside a SQLite file if that is on a store."""
+        folder = self.home.mlflow / "artifacts"
+        if not on_store(folder):
+            return folder.as_uri()
+        if self.uri.startswith("sqlite:///"):
+            return (Path(self.uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+        return str(folder)
 
     @_harmless
     def start_run(

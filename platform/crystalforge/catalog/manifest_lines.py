@@ -17,7 +17,7 @@ from typing import Any
 
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import read_lines, storage_errors, write_bytes, write_lines
-from crystalforge.object_store import on_store
+from crystalforge.object_store import on_store, store_path
 
 LINES_FOLDER = "manifest"
 READS_AT_A_TIME = 16
@@ -25,7 +25,11 @@ DIGITS = 12
 """Of the SHA-256 in a line's name: another content of the same shard is another line."""
 
 
-def put_line(folder: Path, line: Mapping[str, Any]) -> None:
+Remembered = dict[str, Any]
+"""Lines that this process has put or read, by name: a line of that name never changes, and is not read again."""
+
+
+def put_line(folder: Path, line: Mapping[str, Any], remembered: Remembered) -> None:
     """Commit a line as an object of its own.
 
     Raises:
@@ -33,13 +37,15 @@ def put_line(folder: Path, line: Mapping[str, Any]) -> None:
     """
     content = json.dumps(line, ensure_ascii=False, allow_nan=False, sort_keys=True) + "\n"
     write_bytes(folder / LINES_FOLDER / _name_of(line), content.encode())
+    remembered[_name_of(line)] = line
 
 
-def read_all_lines(path: Path, damaged: Callable[[str], object] | None = None) -> list[Any]:
+def read_all_lines(path: Path, remembered: Remembered, damaged: Callable[[str], object] | None = None) -> list[Any]:
     """Lines of a manifest's file and those of their own after them, the one that was put last at the end.
 
     Args:
         path: the manifest's file.
+        remembered: takes the lines that are read.
         damaged: told of each line that does not parse, which is then left out; None makes it an error.
 
     Raises:
@@ -50,14 +56,15 @@ def read_all_lines(path: Path, damaged: Callable[[str], object] | None = None) -
     names = _names(path.parent / LINES_FOLDER)
     if not names:
         return summed
-    known = {_name_of(line): line for line in summed if _is_line(line)}
-    new = [name for name in names if name not in known]
+    remembered |= {_name_of(line): line for line in summed if _is_line(line)}
+    new = [name for name in names if name not in remembered]
     with ThreadPoolExecutor(READS_AT_A_TIME) as threads:
-        known |= dict(zip(new, threads.map(lambda name: _read(path, name, damaged), new), strict=True))
-    return summed + [known[name] for name in names if known[name] is not None]
+        found = dict(zip(new, threads.map(lambda name: _read(path, name, damaged), new), strict=True))
+    remembered |= {name: line for name, line in found.items() if line is not None}
+    return summed + [remembered[name] for name in names if name in remembered]
 
 
-def sum_up(path: Path) -> None:
+def sum_up(path: Path, remembered: Remembered) -> None:
     """Write all lines into the manifest's file, if some are not in it; the last of each shard.
 
     Raises:
@@ -65,7 +72,7 @@ def sum_up(path: Path) -> None:
         StorageError: it could not be written.
     """
     summed = read_lines(path)
-    lines = {line["file"]: line for line in read_all_lines(path)}
+    lines = {line["file"]: line for line in read_all_lines(path, remembered)}
     if list(lines.values()) != summed:
         write_lines(path, lines.values())
 
@@ -74,7 +81,7 @@ def take_in_lines(path: Path) -> None:
     """Bring the lines of a folder that was copied from a store into the manifest's file, before more go there."""
     folder = path.parent / LINES_FOLDER
     if folder.is_dir():
-        replace_lines(path, list({line["file"]: line for line in read_all_lines(path)}.values()))
+        replace_lines(path, list({line["file"]: line for line in read_all_lines(path, {})}.values()))
         with storage_errors(folder):
             folder.rmdir()
 
@@ -97,7 +104,7 @@ def _is_line(line: Any) -> bool:
 def _names(folder: Path) -> list[str]:
     """Names of the lines, the one that was put last at the end; one request for each thousand."""
     if on_store(folder):
-        found = [(status.st_mtime, path.name) for path, status in folder.listed().items()]
+        found = [(status.st_mtime, path.name) for path, status in store_path(folder).listed().items()]
     else:
         found = [(path.stat().st_mtime, path.name) for path in folder.glob("*.json")] if folder.is_dir() else []
     return [name for _, name in sorted(found) if name.endswith(".json")]

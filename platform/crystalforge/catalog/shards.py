@@ -15,11 +15,18 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from crystalforge.catalog.bundles import is_bundle, is_sound_bundle
-from crystalforge.catalog.manifest_lines import put_line, read_all_lines, replace_lines, sum_up, take_in_lines
+from crystalforge.catalog.manifest_lines import (
+    Remembered,
+    put_line,
+    read_all_lines,
+    replace_lines,
+    sum_up,
+    take_in_lines,
+)
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import PathsWithin, append_line, path_within, sha256_of_file, storage_errors, write_bytes
 from crystalforge.local_disk import network_kind
-from crystalforge.object_store import StorePath, on_store
+from crystalforge.object_store import StorePath, on_store, store_path
 from crystalforge.table_files import encode_table, read_table
 
 __all__ = [
@@ -142,12 +149,16 @@ class ShardManifest:
             take_in_lines(self.path)
             append_line(self.path, dict(record))
         else:
-            put_line(self.folder, dict(record))
+            put_line(self.folder, dict(record), self._remembered)
 
     def sum_up(self) -> None:
         """Bring lines that are objects of their own into the manifest's file: the last act of who made them."""
         if not self._appends:
-            sum_up(self.path)
+            sum_up(self.path, self._remembered)
+
+    @cached_property
+    def _remembered(self) -> Remembered:
+        return {}
 
     @cached_property
     def _appends(self) -> bool:
@@ -166,7 +177,7 @@ class ShardManifest:
         """As ``records``, each with the absolute path of its file."""
         latest: dict[str, tuple[Path, dict[str, Any]]] = {}
         within = PathsWithin(self.folder, self.path)
-        for number, line in enumerate(read_all_lines(self._plain_path()), start=1):
+        for number, line in enumerate(read_all_lines(self._plain_path(), self._remembered), start=1):
             path = self._checked(within, number, line)
             latest[line["file"]] = path, line
         return list(latest.values())
@@ -198,7 +209,7 @@ class ShardManifest:
         latest: dict[str, dict[str, Any]] = {}
         wrong: list[str] = []
         within = PathsWithin(self.folder, self.path)
-        for number, line in enumerate(read_all_lines(self._plain_path(), damaged=wrong.append), start=1):
+        for number, line in enumerate(read_all_lines(self._plain_path(), self._remembered, wrong.append), start=1):
             try:
                 self._checked(within, number, line)
             except DamagedFileError as error:
@@ -227,13 +238,15 @@ class ShardManifest:
         """Put these lines in place of all, atomically: only a repair does so, which holds the folder."""
         replace_lines(self.path, list(records))
 
-    def _size_on_store(self, path: StorePath) -> int | None:
+    def _size_on_store(self, path: Path) -> int | None:
         if path.parent not in self._listed:
-            self._listed[path.parent] = {each: status.st_size for each, status in path.parent.listed().items()}
-        return self._listed[path.parent].get(path)
+            self._listed[path.parent] = {
+                each: status.st_size for each, status in store_path(path.parent).listed().items()
+            }
+        return self._listed[path.parent].get(store_path(path))
 
     @cached_property
-    def _listed(self) -> dict[StorePath, dict[StorePath, int]]:
+    def _listed(self) -> dict[Path, dict[StorePath, int]]:
         """Sizes (bytes) of what lies in the folders of a store, as they were when they were first asked for."""
         return {}
 

@@ -66,9 +66,7 @@ def brought_here(files: Sequence[ExpectedFile]) -> list[ExpectedFile]:
         StorageError: the store does not answer, or there is no room for the copies.
     """
     copies = local_copies([(file.path, file.sha256, file.bytes, file.repair) for file in files])
-    return [
-        file if copy is file.path else replace(file, path=copy) for file, copy in zip(files, copies, strict=True)
-    ]
+    return [file if copy is file.path else replace(file, path=copy) for file, copy in zip(files, copies, strict=True)]
 
 
 def verify_files(home: Home, files: Sequence[ExpectedFile]) -> None:

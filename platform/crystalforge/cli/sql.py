@@ -80,7 +80,9 @@ def sql(
 
     from crystalforge.catalog.query import open_catalog
 
-    with open_catalog(Home.locate(home, store=True), generations=generation or None, memory_limit=memory_limit) as catalog:
+    with open_catalog(
+        Home.locate(home, store=True), generations=generation or None, memory_limit=memory_limit
+    ) as catalog:
         result = catalog.query(text, parameters, time_limit_s=timeout)
     _write(result, as_json=as_json, as_csv=as_csv, parquet=parquet, max_rows=max_rows)
 

@@ -142,8 +142,8 @@ def _open(home: Home, asked: BuildRequest, groups: Sequence[int], fetched: Progr
         return source_here(asked)
     if on_store(home.path):
         raise UsageError(
-            f"{asked.source} is fetched page by page, into a home on a disk of this machine; got {home.path}. Build the "
-            "dataset in a local home, then copy its folder below datasets/ to the store."
+            f"{asked.source} is fetched page by page, into a home on a disk of this machine; got {home.path}. Build "
+            "the dataset in a local home, then copy its folder below datasets/ to the store."
         )
     from crystalforge.dataset.servers.fetch import fetch
 
