@@ -283,7 +283,7 @@ def as_path(text: str | os.PathLike[str]) -> Path:
 
 def _file_system(protocol: str) -> Any:
     if protocol == "s3":
-        return s3_files(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
+        return s3_files(_s3_endpoint(), MAX_ATTEMPTS)
     import fsspec
 
     try:
@@ -294,8 +294,13 @@ def _file_system(protocol: str) -> Any:
         ) from error
 
 
+def _s3_endpoint() -> str:
+    """URL of the server; empty for Amazon's own. Ray's workers have the environment of the command."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
 @functools.cache
-def s3_files(endpoint: str, attempts: int = MAX_ATTEMPTS) -> Any:
+def s3_files(endpoint: str, attempts: int) -> Any:
     """The fsspec file system of S3, by PyArrow.
 
     Args:
@@ -332,7 +337,6 @@ def reach(path: StorePath) -> None:
     """
     files = path.files
     if path.protocol == "s3":
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        files = s3_files(endpoint, FIRST_ATTEMPTS)
+        files = s3_files(_s3_endpoint(), FIRST_ATTEMPTS)
     with store_errors(path), contextlib.suppress(FileNotFoundError):
         files.ls(path.key)

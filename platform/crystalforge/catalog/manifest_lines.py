@@ -1,6 +1,6 @@
-"""The lines of a manifest: in one file that is appended to, or each an object of its own where nothing is appended to.
+"""The lines of a manifest: in one file that is appended to, or each an object of its own where that is not possible.
 
-On a disk of this machine a line goes to the end of ``manifest.jsonl``. On an object store, and on a network file system,
+On a disk of this machine a line goes to the end of ``manifest.jsonl``. On an object store and on a network file system,
 where two machines that append tear each other's lines, it is ``manifest/SHARD.SHA256.json``: put whole, so two drivers
 of one plan put the same object twice. The driver sums them up into ``manifest.jsonl`` at its end, which saves readers
 a request for each; the lines stay, and one that is not summed up counts all the same. So the folder of a generation on
