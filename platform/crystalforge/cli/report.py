@@ -79,7 +79,11 @@ def report(
     from crystalforge.report import Choice, write_report
 
     summary = write_report(
-        Home.locate(home, store=True), generation=generation, out=out, choice=Choice(where, order_by, top, alike), say=note
+        Home.locate(home, store=True),
+        generation=generation,
+        out=out,
+        choice=Choice(where, order_by, top, alike),
+        say=note,
     )
     for key, why in summary.sections.items():
         if why:
