@@ -176,7 +176,7 @@ class Tracker:
         return str(self.client.get_experiment_by_name(EXPERIMENT).experiment_id)
 
     def _artifacts(self) -> str:
-        """Where a store without a server keeps artifacts: in the home, or beside a SQLite file if that is on a store."""
+        """Where a store without a server keeps artifacts: in the home; of a home on an object store, beside SQLite."""
         folder = self.home.mlflow / "artifacts"
         if not on_store(folder):
             return folder.as_uri()
