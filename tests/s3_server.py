@@ -23,7 +23,11 @@ from typing import Any
 
 BUCKET = "laboratory"
 START_S = 60.0
-ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "key-of-the-laboratory",
+    "AWS_SECRET_ACCESS_KEY": "known-to-nobody-else",
+    "AWS_REGION": "us-east-1",
+}
 LEFT_OUT = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3")
 
 

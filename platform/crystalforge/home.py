@@ -91,6 +91,10 @@ class Home:
             reach(store_path(chosen))
         return cls(chosen)
 
+    def holds(self, path: Path) -> bool:
+        """Whether a path of this machine lies in the home."""
+        return not on_store(self.path) and path.resolve().is_relative_to(self.path)
+
     @property
     def datasets(self) -> Path:
         """Folder of ``<dataset_id>/materials.parquet``."""

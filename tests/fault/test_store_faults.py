@@ -24,7 +24,7 @@ from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 from crystalforge.jobs.generate import draw_here, generate
 
-PER_GROUP, SHARD_SIZE = 400, 20
+PER_GROUP, SHARD_SIZE = 160, 20
 PROGRAM = """
 import sys
 from crystalforge.home import Home
@@ -37,7 +37,7 @@ generate(home, load_plan(home, sys.argv[2]), draw=draw_here)
 
 @pytest.fixture(scope="module")
 def plan(drawn: tuple[Home, GenerationPlan]) -> GenerationPlan:
-    """Forty small shards."""
+    """Sixteen small shards."""
     return replace(
         drawn[1], count=2 * PER_GROUP, counts=dict.fromkeys(drawn[1].counts, PER_GROUP), shard_size=SHARD_SIZE
     )
@@ -104,12 +104,12 @@ def test_a_driver_that_is_killed_goes_on(begun: Home, plan: GenerationPlan, expe
     lines = begun.generations / plan.generation_id / LINES_FOLDER
     process = start(begun, plan)
     try:
-        wait_for(lambda: len(list(lines.iterdir())) >= 5, process)
+        wait_for(lambda: len(list(lines.iterdir())) >= 3, process)
     finally:
         process.kill()
         process.communicate()
     committed = digests(begun, plan)
-    assert 5 <= len(committed) < len(expected)
+    assert 3 <= len(committed) < len(expected)
     assert committed.items() <= expected.items()
     summary = generate(begun, plan, draw=draw_here)
     assert summary.shards_kept == len(committed)
@@ -121,25 +121,17 @@ def test_two_machines_that_draw_the_same_do_no_harm(
 ) -> None:
     """No lock holds for both, and none is needed: equal plans give equal bytes, and equal lines have one name."""
     machines = [start(begun, plan, state=tmp_path / name) for name in ("one", "two")]
-    for process in machines:
-        _, log = process.communicate(timeout=120)
-        assert process.returncode == 0, log.decode()
+    try:
+        logs = [process.communicate(timeout=280)[1].decode() for process in machines]
+    finally:
+        for process in machines:
+            process.kill()
+            process.communicate()
+    assert [process.returncode for process in machines] == [0, 0], logs
     assert digests(begun, plan) == expected
     folder = begun.generations / plan.generation_id
     assert len(list((folder / LINES_FOLDER).iterdir())) == len(expected)
     assert len(read_lines(folder / MANIFEST_NAME)) == len(expected)
-
-
-def test_two_commands_of_one_machine_do_not_draw_the_same(begun: Home, plan: GenerationPlan) -> None:
-    lines = begun.generations / plan.generation_id / LINES_FOLDER
-    process = start(begun, plan)
-    try:
-        wait_for(lambda: list(lines.iterdir()), process)
-        with pytest.raises(CrystalforgeError, match=f"in use by process {process.pid}"):
-            generate(begun, plan, draw=draw_here)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_a_store_that_is_busy_is_asked_again(
@@ -201,7 +193,7 @@ def start(home: Home, plan: GenerationPlan, state: Path | None = None) -> subpro
 
 def wait_for(ready: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
     """Wait until a process has come far enough."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 280
     while not ready():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

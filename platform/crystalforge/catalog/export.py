@@ -89,7 +89,7 @@ def _check_target(home: Home, file: Path) -> None:
     """Refuse names that would replace something else than an older export."""
     if file.suffix != SUFFIX:
         raise UsageError(f"{file}: expected a name that ends in {SUFFIX}, such as catalog{SUFFIX}.")
-    if file.resolve().is_relative_to(home.path):
+    if home.holds(file):
         raise UsageError(f"{file} lies in the home {home.path}: expected a place outside, the home is only for runs.")
     if file.is_symlink() or (file.exists() and not _is_duckdb(file)):
         raise UsageError(f"{file} is there and is no DuckDB file: expected a new name, or an older export.")

@@ -40,7 +40,7 @@ def export(
     """
     from crystalforge.catalog.export import export_catalog
 
-    summary = export_catalog(Home.locate(home), file, memory_limit=memory_limit)
+    summary = export_catalog(Home.locate(home, store=True), file, memory_limit=memory_limit)
     if as_json:
         show_json(json_of(summary))
         return

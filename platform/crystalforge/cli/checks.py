@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -15,8 +16,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from crystalforge.errors import CrystalforgeError
 from crystalforge.files import nearest_existing
 from crystalforge.home import MLFLOW_DATABASE, Home
+from crystalforge.local_disk import local_state, network_kind
+from crystalforge.object_store import on_store
+from crystalforge.secrecy import hide_secrets
 from crystalforge.settings import shared_setting
 
 DISTRIBUTION = "crystalforge"
@@ -68,7 +73,7 @@ def examine(home: Home) -> list[Check]:
         _memory(),
         _ray_address(),
         _home(home.path),
-        _disk(home.path),
+        _disk(local_state() if on_store(home.path) else home.path),
         _mlflow_store(home),
     ]
 
@@ -180,7 +185,26 @@ def _ray_address() -> Check:
     return Check("Ray cluster", State.GOOD, f"RAY_ADDRESS={address} answers")
 
 
+def _store(path: Path) -> Check:
+    """Whether an object can be put on the store, read and removed again."""
+    trial = path / f".doctor-{secrets.token_hex(8)}"
+    try:
+        trial.write_bytes(b"found")
+        found = trial.read_bytes()
+        trial.unlink()
+    except CrystalforgeError as error:
+        return Check("home", State.MISSING, str(path), str(error))
+    if found != b"found":
+        return Check("home", State.MISSING, f"{path} gives back other bytes than were put", "Look into the store.")
+    return Check("home", State.GOOD, f"{path}, with locks and copies in {local_state()}")
+
+
 def _home(path: Path) -> Check:
+    if on_store(path):
+        return _store(path)
+    if kind := network_kind(path):
+        repair = "Locks hold for one machine there: run one command at a time on a training or generation."
+        return Check("home", State.ADVICE, f"{path} is on {kind}", repair)
     existing = nearest_existing(path)
     if not os.access(existing, os.W_OK | os.X_OK):
         return Check(
@@ -200,6 +224,11 @@ def _disk(path: Path) -> Check:
 
 
 def _mlflow_store(home: Home) -> Check:
+    if network_kind(home.mlflow):
+        setting = shared_setting("mlflow_tracking_uri")
+        repair = "" if setting else "Set MLFLOW_TRACKING_URI: the home cannot hold the store of MLflow."
+        found = hide_secrets(str(setting.value)) if setting else "none"
+        return Check("MLflow store", State.GOOD if setting else State.ADVICE, found, repair)
     store = home.mlflow / MLFLOW_DATABASE
     if store.is_file():
         return Check("MLflow store", State.GOOD, str(store))

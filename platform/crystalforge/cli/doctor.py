@@ -25,7 +25,7 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """
     from crystalforge.cli.checks import State, examine
 
-    checks = examine(Home.locate(home))
+    checks = examine(Home.locate(home, store=True))
     missing = [check for check in checks if check.state is State.MISSING]
     if as_json:
         show_json({"ok": not missing, "checks": [check.to_dict() for check in checks]})

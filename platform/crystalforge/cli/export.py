@@ -114,7 +114,7 @@ def export(
     from crystalforge.export import CrystalQuery, export_crystals
     from crystalforge.home import Home
 
-    place = Home.locate(home)
+    place = Home.locate(home, store=True)
     query = CrystalQuery(table, where, order_by, limit, structure)
     choices: dict[str, Any] = {
         "cell": cell,

@@ -26,10 +26,11 @@ OTHER_VARIABLES = (
     "CRYSTALFORGE_ELK_COMMAND",
     "CRYSTALFORGE_ELK_SPECIES",
     "CRYSTALFORGE_GPAW_PYTHON",
+    "CRYSTALFORGE_LOCAL_STATE",
     "CRYSTALFORGE_SHARED",
     "CRYSTALFORGE_VASP_COMMAND",
 )
-"""Variables of the engines of validation (docs/engines.md) and of the tests."""
+"""Variables of the engines of validation (docs/engines.md), of homes that are not on a local disk, and of the tests."""
 
 
 def settings_rows(context: typer.Context, wanted: Words, *, everything: bool) -> list[dict[str, Any]]:

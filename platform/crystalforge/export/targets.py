@@ -61,7 +61,7 @@ class Target:
         Raises:
             UsageError: something is in the way; the message has the repair.
         """
-        if self.path.resolve().is_relative_to(home.path):
+        if home.holds(self.path):
             raise UsageError(f"{self.path} lies in the home {home.path}: expected a place outside. Give it with --out.")
         if not self.path.is_symlink() and (not self.path.exists() or self._is_empty_folder()):
             return
