@@ -11,13 +11,14 @@ export CRYSTALFORGE_SHARED
 PLATFORM := $(VENV)/bin/platform
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test fault cluster dft slurm image lint format bench docs install install-dev mlflow-postgres prometheus clean help
+.PHONY: demo test fault cluster s3 dft slurm image lint format bench docs install install-dev mlflow-postgres prometheus clean help
 
 help:
 	@echo "make demo    set up, then real crystals -> 12 GANs -> $(COUNT) samples -> a table of candidates"
 	@echo "make test    set up, then all tests"
 	@echo "make fault   the fault tests with their long loops: kills, failing writes, lost nodes; long"
 	@echo "make slurm   the batch script on a real Slurm, which it installs from Debian's packages and starts itself"
+	@echo "make s3      homes on a real S3 server, which it starts itself: every command, kills, a store that fails; long"
 	@echo "make cluster trainings and a generation on four nodes of this machine that are lost, cut off and added; long"
 	@echo "make image   the CPU image, built by Buildah on Debian's Python, and commands in it; needs root, no registry"
 	@echo "make dft     the long tests with GPAW, where it is installed: lattice constants of known crystals"
@@ -66,6 +67,10 @@ test: $(VENV)/.installed-dev
 
 fault: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/fault -m "nightly or not nightly" --log-cli-level=INFO
+
+s3: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest -m "nightly or not nightly" --log-cli-level=INFO tests/integration/test_store_home.py \
+	  tests/fault/test_store_faults.py tests/unit/test_object_store.py tests/unit/catalog/test_manifest_lines.py
 
 cluster: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/fault/test_several_nodes.py -m "nightly or not nightly" --log-cli-level=INFO

@@ -15,7 +15,7 @@ HomeOption = Annotated[
     typer.Option(
         "--home",
         envvar=HOME_VARIABLE,
-        help="Home folder of datasets, trainings and generations.",
+        help="Home of datasets, trainings and generations: a folder, or s3://bucket/prefix.",
         show_default="./crystalforge-home",
         metavar="FOLDER",
     ),
