@@ -32,7 +32,7 @@ REQUIRED: dict[Words, list[str]] = {
     ("dataset", "build"): ["bundled"],
     ("catalog", "export"): ["catalog.duckdb"],
     ("validate", "enqueue"): ["--recipe", "stand-in"],
-    ("validate", "show"): ["1"],
+    **{("validate", name): ["1"] for name in ("cancel", "pause", "retry", "show")},
 }
 """Arguments without which a command does not begin."""
 
@@ -140,7 +140,7 @@ def test_damage_on_the_store_is_found_and_drawn_again(
 
 
 def test_the_doctor_tries_the_store_and_leaves_nothing(run: Callable[..., Result], store_home: Home) -> None:
-    checks = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)}
+    checks = {check["name"]: check for check in json.loads(run("doctor", "--json").stdout)["checks"]}
     assert checks["home"]["state"] == "good"
     assert str(store_home.path) in checks["home"]["found"]
     assert not list(store_home.path.rglob("*"))
