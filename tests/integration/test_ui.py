@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,19 @@ experiment = mlflow.create_experiment("crystals", artifact_location=f"file://{sy
 with mlflow.start_run(experiment_id=experiment):
     mlflow.log_metric("loss", 1.0)
 """
+
+
+def listening_of(processes: list[psutil.Process]) -> set[str]:
+    """Addresses that they listen on."""
+    every = [connection for process in processes for connection in process.net_connections()]
+    return {connection.laddr.ip for connection in every if connection.status == psutil.CONN_LISTEN}
+
+
+def status_for(port: int, host: str) -> int:
+    """What MLflow answers to a request for that host name."""
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        connection.request("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0", headers={"host": host})
+        return connection.getresponse().status
 
 
 def test_the_ui_answers_and_ends_with_all_its_processes(tmp_path: Path) -> None:
@@ -42,6 +57,10 @@ def test_the_ui_answers_and_ends_with_all_its_processes(tmp_path: Path) -> None:
             assert b"<title>MLflow" in page.read()
         started = psutil.Process(ui.pid).children(recursive=True)
         assert started
+        assert listening_of(started) == {"127.0.0.1"}
+        for host in ("evil.example", "10.evil.example", "192.168.evil.example"):
+            assert status_for(port, host) == 403, "a website whose name is made to point here"
+        assert [status_for(port, host) for host in ("localhost", f"127.0.0.1:{port}")] == [200, 200]
         ui.send_signal(signal.SIGINT)
         assert ui.wait(30) == 130
         assert psutil.wait_procs(started, timeout=10)[1] == []
