@@ -26,6 +26,7 @@ import psutil
 
 START_S = 150
 """A node starts within seconds; on a machine that others use, within minutes."""
+PATIENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": str(START_S)}
 QUICK_TO_MISS = {
     "RAY_health_check_initial_delay_ms": "3000",
     "RAY_health_check_period_ms": "1000",
@@ -157,7 +158,7 @@ class RealCluster:
             start_new_session=True,
             stdout=stream,
             stderr=stream,
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **self.environment, **environment},
+            env={**os.environ, **PATIENT, **self.environment, **environment},
         )
         node = Node(name, process, link, log)
         self.nodes.append(node)
