@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crystalforge.dataset import Dataset
+from crystalforge.errors import StorageError
 from crystalforge.files import read_json, read_lines, write_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import MODEL_RECORD, Home, group_folder_name
@@ -19,6 +21,8 @@ from crystalforge.tracking import RunStatus, Tracker
 
 if TYPE_CHECKING:
     from crystalforge.jobs.train_all import Progress
+
+logger = logging.getLogger(__name__)
 
 RUNS = "mlflow_runs.json"
 """What the store holds of a training: it survives restarts of the command and failures of the store."""
@@ -66,7 +70,11 @@ class TrainingLog:
         return known | {"uri": self.tracker.shown_uri} if same else {}
 
     def _save(self) -> None:
-        write_json(self.folder / RUNS, self.runs)
+        """Note what the store has. A full disk harms no training here: the next time, or the next command, notes it."""
+        try:
+            write_json(self.folder / RUNS, self.runs)
+        except StorageError as error:
+            logger.warning("event=runs_not_noted %s", error)
 
     def unsettled(self, groups: list[int]) -> list[int]:
         """Which trained groups the store does not hold: it failed, or the command was stopped before."""
@@ -88,7 +96,8 @@ class TrainingLog:
         self.running = set(groups)
         self._params = _parameters(recipe, dataset, seed)
         self.runs["closed"] = False
-        self._save()  # a command that is killed in the next lines made runs that its successor finds by the log_id
+        # A command that is killed in the next lines made runs that its successor finds by the log_id.
+        write_json(self.folder / RUNS, self.runs)
         self._open()
         try:
             yield

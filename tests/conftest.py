@@ -52,6 +52,7 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin that spreads them looks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests are spread over processes, those that start Ray, services or browsers stay in one of them."""
     for item in items:
