@@ -28,8 +28,7 @@ from crystalforge.jobs.train_all import TrainingSummary, train_all
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TESTS = Path(__file__).resolve().parent
-REPOSITORY = TESTS.parent
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 # The settings of who runs the tests are not those of the tests; other programs write into this folder too.
 SETTINGS = tempfile.TemporaryDirectory(prefix="crystalforge-settings-", ignore_cleanup_errors=True)
@@ -50,14 +49,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real crystals at {folder}: set {SHARED_VARIABLE}")
     return folder
-
-
-@pytest.hookimpl(tryfirst=True)  # before the plugin that spreads them looks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests are spread over processes, those that start Ray, services or browsers stay in one of them."""
-    for item in items:
-        if item.path.relative_to(TESTS).parts[0] != "unit" or item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("one at a time"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
