@@ -23,7 +23,7 @@ from pymatgen.io.vasp.inputs import Incar, Poscar
 from small_queue import marked_processes
 
 from crystalforge.files import read_json
-from crystalforge.validation.attempt import AttemptOrder, run_attempt
+from crystalforge.validation.attempt import SUPERVISOR, AttemptOrder, run_attempt
 from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.elements import element_crystal
 from crystalforge.validation.engines import find_engine
@@ -290,7 +290,7 @@ def test_a_hang_is_ended_with_all_its_processes(
         while len(hung := [one for one in marked_processes("attempt-hang") if _hangs(one)]) < 2:
             assert time.monotonic() < deadline, "the stand-in did not begin"
             time.sleep(0.1)
-        (supervisor,) = (one for one in psutil.Process().children() if "supervisor.py" in " ".join(one.cmdline()))
+        (supervisor,) = (one for one in psutil.Process().children() if one.cmdline() == list(SUPERVISOR))
         supervisor.terminate()  # as a dispatcher does with one that was cancelled
         report = running.result(timeout=60)
     assert report["error_class"] == "worker_lost"
