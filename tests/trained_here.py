@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-from small_training import GROUPS, small_recipe
+from small_training import GROUPS, small_recipe, write_training_record
 
 from crystalforge.dataset import Dataset, find_dataset, training_table
 from crystalforge.files import append_line, utc_now, write_json
@@ -17,7 +17,7 @@ from crystalforge.gan.model import training_statistics
 from crystalforge.gan.recipe import Recipe
 from crystalforge.generation.distributions import compare_distributions
 from crystalforge.generation.sampling import accepted_shares
-from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
+from crystalforge.home import MODEL_RECORD, Home, group_folder_name
 from crystalforge.jobs.train_all import training_id_of
 from crystalforge.jobs.train_group import DISTRIBUTIONS, PROGRESS
 
@@ -31,19 +31,7 @@ def train_here(home: Home) -> Path:
     dataset, recipe = find_dataset(home), small_recipe()
     training_id = training_id_of(recipe, dataset, SEED)
     folder = home.trainings / training_id
-    record = {
-        "training_id": training_id,
-        "recipe": recipe.name,
-        "recipe_values": recipe.model_dump(),
-        "dataset_id": dataset.dataset_id,
-        "dataset_checksum": dataset.checksum,
-        "seed": SEED,
-        "generator_steps": recipe.total_steps,
-        "space_groups": GROUPS,
-        "counts": {str(number): dataset.manifest.counts[number] for number in GROUPS},
-        "created_at": utc_now(),
-    }
-    write_json(folder / TRAINING_RECORD, record)
+    write_training_record(folder, training_id, recipe, dataset, SEED, GROUPS)
     for number in GROUPS:
         _train(folder / group_folder_name(number), training_id, dataset, recipe, number)
     return folder

@@ -82,6 +82,15 @@ def note_nodes(nodes: list[NodeEvent]) -> None:
         note(event.describe())
 
 
+def tell_address(url: str, *, as_json: bool) -> None:
+    """Say where a server that has started is reached, and how it is ended."""
+    if as_json:
+        show_json({"url": url})
+    else:
+        typer.echo(url)
+    note("Press Ctrl-C to stop.")
+
+
 def note(message: str) -> None:
     """Say something on stderr that is not a result."""
     typer.echo(message, err=True)

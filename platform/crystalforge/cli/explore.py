@@ -6,19 +6,14 @@ from typing import Annotated
 
 import typer
 
-from crystalforge.cli.console import note, show_json
-from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.console import note, tell_address
+from crystalforge.cli.options import FreePortOption, HomeOption, HostOption, JsonOption
 from crystalforge.home import Home
 
 
 def explore(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 5080,
-    host: Annotated[
-        str,
-        typer.Option("--host", metavar="ADDRESS", help="Address to listen on; there is no password."),
-    ] = "127.0.0.1",
+    port: FreePortOption = 5080,
+    host: HostOption = "127.0.0.1",
     memory_limit: Annotated[
         str, typer.Option("--memory-limit", metavar="SIZE", help="Memory that the rows and each query may take.")
     ] = "2GB",
@@ -50,11 +45,7 @@ def explore(
         note(f"Warning: everyone who can reach {host} can read this home; there is no password.")
 
     def ready(url: str) -> None:
-        if as_json:
-            show_json({"url": url})
-        else:
-            typer.echo(url)
-        note("Press Ctrl-C to stop.")
+        tell_address(url, as_json=as_json)
         if not no_open:
             open_browser(url)
 

@@ -6,19 +6,14 @@ from typing import Annotated
 
 import typer
 
-from crystalforge.cli.console import note, show_json
-from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.console import note, show_json, tell_address
+from crystalforge.cli.options import FreePortOption, HomeOption, HostOption, JsonOption
 from crystalforge.home import Home
 
 
 def metrics(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
-    ] = 5090,
-    host: Annotated[
-        str,
-        typer.Option("--host", metavar="ADDRESS", help="Address to listen on; there is no password."),
-    ] = "127.0.0.1",
+    port: FreePortOption = 5090,
+    host: HostOption = "127.0.0.1",
     once: Annotated[bool, typer.Option("--once", help="Write the figures to standard output once and end.")] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -50,14 +45,7 @@ def metrics(
     if not is_loopback(host):
         note(f"Warning: everyone who can reach {host} can read these figures; there is no password.")
 
-    def ready(url: str) -> None:
-        if as_json:
-            show_json({"url": url})
-        else:
-            typer.echo(url)
-        note("Press Ctrl-C to stop.")
-
-    serve_metrics(place, host=host, port=port, ready=ready)
+    serve_metrics(place, host=host, port=port, ready=lambda url: tell_address(url, as_json=as_json))
 
 
 def _plain(place: Home) -> list[dict[str, object]]:

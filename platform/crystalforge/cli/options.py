@@ -25,6 +25,15 @@ HomeOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to standard output.")]
 """Its default in a command is ``False``."""
 
+HostOption = Annotated[
+    str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on; there is no password.")
+]
+"""Its default in a command is ``127.0.0.1``."""
+
+FreePortOption = Annotated[
+    int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+]
+
 ASKED = "What is asked of the crystals"
 """Title of the options that choose by elements and the like."""
 

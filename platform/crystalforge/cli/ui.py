@@ -7,16 +7,13 @@ from typing import Annotated
 import typer
 
 from crystalforge.cli.console import note, show_json
-from crystalforge.cli.options import HomeOption, JsonOption
+from crystalforge.cli.options import HomeOption, HostOption, JsonOption
 from crystalforge.home import Home
 
 
 def ui(
     port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535, help="Port to listen on.")] = 5000,
-    host: Annotated[
-        str,
-        typer.Option("--host", metavar="ADDRESS", help="Address to listen on; there is no password."),
-    ] = "127.0.0.1",
+    host: HostOption = "127.0.0.1",
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:

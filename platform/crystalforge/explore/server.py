@@ -6,11 +6,15 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from crystalforge.catalog.query import DEFAULT_MEMORY_LIMIT
 from crystalforge.errors import UsageError
 from crystalforge.explore.live_catalog import LiveCatalog
 from crystalforge.home import Home
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 5080
@@ -42,26 +46,37 @@ def serve(
         KeyboardInterrupt: Ctrl-C, after requests in progress were answered.
     """
     with listening(host, port) as listener:
-        import uvicorn
-
         from crystalforge.explore.app import create_app
 
         catalog = LiveCatalog(home, memory_limit)
         try:
-            config = uvicorn.Config(
-                create_app(catalog, host),
-                log_level="warning",
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                ws="none",
-                proxy_headers=False,  # nobody else says where a request comes from
-                timeout_graceful_shutdown=STOP_LIMIT_S,
-            )
-            ready(page_url(host, listener.getsockname()[1]))
-            uvicorn.Server(config).run(sockets=[listener])
+            answer(create_app(catalog, host), listener, lambda: ready(page_url(host, listener.getsockname()[1])))
         finally:
             catalog.close()
+
+
+def answer(app: Starlette, listener: socket.socket, ready: Callable[[], object]) -> None:
+    """Answer requests by an application until the process is interrupted.
+
+    Args:
+        app: the application.
+        listener: takes the connections.
+        ready: called once requests are taken.
+    """
+    import uvicorn
+
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+        proxy_headers=False,  # nobody else says where a request comes from
+        timeout_graceful_shutdown=STOP_LIMIT_S,
+    )
+    ready()
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def page_url(host: str, port: int) -> str:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from crystalforge.explore.protection import Protection
-from crystalforge.explore.server import LOOPBACK, STOP_LIMIT_S, listening, page_url
+from crystalforge.explore.server import LOOPBACK, answer, listening, page_url
 from crystalforge.home import Home
 from crystalforge.metrics.collector import registry_of
 
@@ -67,18 +67,5 @@ def serve_metrics(
         UsageError: the address cannot be listened on.
         KeyboardInterrupt: Ctrl-C.
     """
-    import uvicorn
-
     with listening(host, port) as listener:
-        config = uvicorn.Config(
-            create_app(home, host),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            ws="none",
-            proxy_headers=False,
-            timeout_graceful_shutdown=STOP_LIMIT_S,
-        )
-        ready(f"{page_url(host, listener.getsockname()[1])}{PATH}")
-        uvicorn.Server(config).run(sockets=[listener])
+        answer(create_app(home, host), listener, lambda: ready(f"{page_url(host, listener.getsockname()[1])}{PATH}"))
