@@ -52,12 +52,12 @@ def command(*arguments: str) -> Work:
     """A command as a person gives it, on the Ray of this process."""
 
     def run(home: Home, log: Path) -> int:
-        from crystalforge.cli import main
+        from crystalforge.cli.app import app
 
         sys.argv = ["platform", *arguments, "--home", str(home.path)]
         with log.open("w") as stream, contextlib.redirect_stderr(stream), contextlib.redirect_stdout(io.StringIO()):
             try:
-                main()
+                app()
             except SystemExit as end:
                 return int(end.code or 0)
         return 0

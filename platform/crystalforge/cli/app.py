@@ -23,6 +23,7 @@ from crystalforge.cli.explore import explore
 from crystalforge.cli.export import export
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
+from crystalforge.cli.leaving import NO_ROOM, leave, no_room
 from crystalforge.cli.metrics import metrics
 from crystalforge.cli.report import report
 from crystalforge.cli.schema import schema
@@ -146,4 +147,11 @@ app.command()(doctor)
 def main() -> None:
     """Run the command line: the entry point of ``platform`` and ``crystalforge``."""
     mend_zsh()
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        leave(end.code)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        leave(no_room(error))
