@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from crystalforge import files
+from crystalforge.catalog.compaction import compact_generation
 from crystalforge.catalog.manifest_lines import LINES_FOLDER
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import StorageError
@@ -46,6 +47,11 @@ def test_the_ledger_is_refused_with_the_repair(shared_folder: Path) -> None:
     ):
         Ledger(shared_folder / "home" / "validations")
     assert not (shared_folder / "home").exists()
+
+
+def test_a_generation_is_compacted_on_a_disk_of_this_machine_alone(shared_folder: Path) -> None:
+    with pytest.raises(StorageError, match=r"generation to compact cannot lie on .*nfs4.* Copy its home to one"):
+        compact_generation(shared_folder / "home" / "generations" / "94b1055ab0")
 
 
 def test_the_store_of_runs_is_refused_unless_another_is_named(

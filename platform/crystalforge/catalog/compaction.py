@@ -28,6 +28,7 @@ from crystalforge.catalog.compaction_plan import DEFAULT_ROWS, Line, PlannedBund
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, repeating_leaves
 from crystalforge.errors import DamagedFileError
 from crystalforge.files import exclusive, path_within, remove_left_over, storage_errors
+from crystalforge.local_disk import require_local_disk
 from crystalforge.schemas import SAMPLES
 from crystalforge.table_files import read_row_groups, same_rows, write_row_groups
 
@@ -72,8 +73,14 @@ def compact_generation(
     Raises:
         BusyError: another command is drawing or compacting it.
         DamagedFileError: a shard is not what the manifest says; nothing of its space group was changed.
-        StorageError: a file could not be written; what is committed stays.
+        StorageError: a file could not be written, and what is committed stays; or the generation is not on a disk of
+            this machine, so that readers elsewhere would lose files under their hands.
     """
+    require_local_disk(
+        folder,
+        "The generation to compact",
+        "Copy its home to one and compact it there; on a store or a network file system it is read as it is",
+    )
     manifest = ShardManifest(folder)
     with exclusive(folder, f"The generation {folder.name}"):
         remove_left_over(folder)
