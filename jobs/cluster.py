@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -99,11 +100,13 @@ def connected(*, num_cpus: int | None = None, folder: Path | None = None) -> Ite
     except Exception as error:  # the named boundary: Ray raises whatever it met, a bare Exception too
         ray.shutdown()  # ends what had started
         raise _why(error, setting) from error
-    try:
-        with _used(folder, alone=setting is None) as cluster:
-            yield cluster
-    finally:
-        ray.shutdown()
+    # Ray prints what befalls its tasks to standard output, the rest as it ends; that belongs to a command's results.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            with _used(folder, alone=setting is None) as cluster:
+                yield cluster
+        finally:
+            ray.shutdown()
 
 
 @contextlib.contextmanager

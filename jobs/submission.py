@@ -32,6 +32,11 @@ POLL_S = 1.0
 PATIENCE_S = 60.0
 """A dashboard that does not answer for so long is gone."""
 SHELL_FOUND_NOTHING = 127
+DASHBOARD = "Expected Ray's dashboard there, as http://HEAD:8265; its head must run with it (`ray[default]`)."
+NO_AGENT = (
+    "Its head has no agent that takes jobs, most often because another Ray of that machine holds the port 52365; "
+    "start the head with another by `ray start --head --dashboard-agent-listen-port=PORT`."
+)
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,9 @@ class Submitter:
             raise ClusterError(refused(f"at RAY_ADDRESS={self.address}")) from error
         except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            repair = NO_AGENT if "No available agent" in first else DASHBOARD
             raise ClusterError(
-                f"The Jobs API of the cluster at RAY_ADDRESS={self.address} cannot be used: {first}. Expected Ray's "
-                "dashboard there, as http://HEAD:8265; its head must run with it (`ray[default]`)."
+                f"The Jobs API of the cluster at RAY_ADDRESS={self.address} cannot be used: {first}. {repair}"
             ) from error
 
     def attempts(self, submission_id: str) -> list[Job]:
@@ -186,7 +191,12 @@ class Submitter:
         from ray.util.state import list_nodes
 
         with self._errors():
-            nodes = list_nodes(address=self._client._address, filters=[("state", "=", "ALIVE")], limit=10_000)
+            nodes = list_nodes(
+                address=self._client._address,
+                filters=[("state", "=", "ALIVE")],
+                limit=10_000,
+                raise_on_missing_output=False,  # Ray counts the nodes that the filter leaves out as missing
+            )
         return [
             {
                 "node_id": node.node_id,

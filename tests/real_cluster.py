@@ -1,8 +1,10 @@
 """A cluster on this machine: a head without CPUs and worker nodes, each Ray processes of their own.
 
-Each node has its own temporary folder and, where this user may make them, a network namespace with an address of its
-own, so that a node can be cut off as by a pulled cable. Elsewhere its processes are stopped (SIGSTOP), which looks the
-same to the others. Ray's token authentication is on.
+Where this user may make namespaces, each node looks to Ray like a machine of its own: with an address of its own, so
+that it can be cut off as by a pulled cable; with its processes alone, among which Ray looks for the node to join; and
+with a temporary folder of its own under one path, as Ray takes the path of the head's. Elsewhere the nodes share all
+that but the folder, and the processes of one are stopped (SIGSTOP), which looks to the others as if it was cut off.
+Ray's token authentication is on.
 """
 
 from __future__ import annotations
@@ -35,6 +37,10 @@ QUICK_TO_MISS = {
     "RAY_health_check_failure_threshold": "4",
 }
 """The head gives up a silent node after some 16 s, not after a minute as by default."""
+
+
+OWN_PROCESSES = ["unshare", "--pid", "--fork", "--mount-proc"]
+AT_SAME_PATH = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
 @dataclass
@@ -128,7 +134,19 @@ class RealCluster:
     @property
     def prefix(self) -> list[str]:
         """Before a command that is to run on the head's machine."""
-        return ["ip", "netns", "exec", self._namespace(0)] if self.namespaces else []
+        if not self.namespaces:
+            return []
+        (first,) = psutil.Process(self.nodes[0].process.pid).children()
+        return ["nsenter", f"--target={first.pid}", "--net", "--mount", "--pid"]
+
+    def _machine(self, number: int, name: str) -> list[str]:
+        """Before the first command of a node."""
+        bind = ["sh", "-c", AT_SAME_PATH, "sh", str(self.folder / name), str(self._temp_folder(name))]
+        return ["ip", "netns", "exec", self._namespace(number), *OWN_PROCESSES, *bind]
+
+    def _temp_folder(self, name: str) -> Path:
+        """As the node sees it."""
+        return self.folder / ("ray" if self.namespaces else name)
 
     def start_head(self) -> None:
         """A head that has no CPUs, so that it does no work."""
@@ -143,12 +161,16 @@ class RealCluster:
     def _start(self, name: str, words: list[str], environment: Mapping[str, str]) -> Node:
         number = len(self.nodes)
         ray = [sys.executable, "-W", "ignore", "-m", "ray.scripts.scripts", "start", "--block"]
-        command = [*ray, *words, f"--temp-dir={self.folder / name}", "--object-store-memory=150000000"]
+        command = [*ray, *words, f"--temp-dir={self._temp_folder(name)}", "--object-store-memory=150000000"]
+        for folder in (self.folder / name, self._temp_folder(name)):
+            folder.mkdir(exist_ok=True)
+        # By default all agents of a machine want one port, and a head whose agent has none takes no jobs.
+        command.append(f"--dashboard-agent-listen-port={_free_ports(1)[0]}")
         prefix: list[str] = []
         link = None
         if self.namespaces:
             link = self._plug_in(number)
-            prefix = ["ip", "netns", "exec", self._namespace(number)]
+            prefix = self._machine(number, name)
             command.append(f"--node-ip-address={self._ip_of(number)}")
         log = self.folder / f"{name}.log"
         variables = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **self.environment, **environment}
@@ -233,11 +255,11 @@ def _came_up(node: Node) -> bool:
 
 
 def may_make_namespaces() -> bool:
-    """Whether this user may make networks."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
+    """Whether this user may make networks and tables of processes."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("ip", "unshare", "nsenter"))):
         return False
     name = f"cf{secrets.token_hex(3)}"
-    tried = [["ip", "netns", "add", name], ["ip", "link", "add", name, "type", "bridge"]]
+    tried = [["ip", "netns", "add", name], ["ip", "link", "add", name, "type", "bridge"], [*OWN_PROCESSES, "true"]]
     worked = all(subprocess.run(command, capture_output=True, check=False).returncode == 0 for command in tried)
     for command in (["ip", "netns", "del", name], ["ip", "link", "del", name]):
         subprocess.run(command, capture_output=True, check=False)

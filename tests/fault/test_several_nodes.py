@@ -53,7 +53,7 @@ def small_home(bundled_home: Home, tmp_path: Path) -> Home:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[RealCluster]:
     """A head without CPUs and one worker node."""
-    with real_cluster() as cluster:
+    with real_cluster(namespaces=True) as cluster:
         cluster.add("first")
         yield cluster
 
@@ -93,7 +93,6 @@ def _events(folder: Path) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.nightly  # does not pass yet: Ray writes a line to standard output before the JSON
 @pytest.mark.timeout(400)
 def test_a_lost_node_costs_no_shard_and_is_named(small_home: Home, cluster: RealCluster) -> None:
     second = cluster.add("second")
@@ -119,7 +118,6 @@ def test_a_lost_node_costs_no_shard_and_is_named(small_home: Home, cluster: Real
     assert digests(small_home) == after
 
 
-@pytest.mark.nightly  # does not pass yet: the Jobs API of this cluster finds no agent
 @pytest.mark.timeout(400)
 def test_a_job_is_submitted_once_and_keeps_off_the_head(small_home: Home, cluster: RealCluster) -> None:
     count = ["generate", "--count", "400", "--space-groups", "225,62", "--home", small_home.path]
@@ -129,13 +127,14 @@ def test_a_job_is_submitted_once_and_keeps_off_the_head(small_home: Home, cluste
     assert output, log
     first = json.loads(output)
     assert (code, first["status"], first["exit_code"], first["found"]) == (0, "SUCCEEDED", 0, False), log
-    assert "400 rows" in log, "its log is followed"
+    followed = cluster.namespaces  # nodes with one address mistake each other's logs for their own
+    assert not followed or "400 rows" in log, "its log is followed"
     code, output, log = _run(cluster, *submit, *count, environment=environment)
     assert (code, json.loads(output)) == (0, first | {"found": True}), "the second finds the first"
     code, output, log = _run(cluster, *submit, "--again", *count, environment=environment)
     again = json.loads(output)
     assert (code, again["submission_id"]) == (0, f"{first['submission_id']}-2"), log
-    assert "were there already" in log
+    assert not followed or "were there already" in log
     assert _driver_nodes(cluster) == {"first"}, "the head has no CPU, so that no driver runs there either"
 
 
