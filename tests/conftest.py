@@ -17,12 +17,11 @@ from real_browser import NO_BROWSER
 from s3_server import BUCKET, LEFT_OUT, S3Server, s3_server
 from small_candidates import add_candidates
 from small_generation import add_small_generation
-from small_training import GROUPS, small_recipe
+from trained_here import train_here
 
 from crystalforge.dataset import build_dataset, find_dataset
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
-from crystalforge.jobs.train_all import TrainingSummary, train_all
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every program they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -135,17 +134,14 @@ def drawn_home(drawn: tuple[Home, GenerationPlan], tmp_path: Path) -> Home:
 
 
 @pytest.fixture(scope="session")
-def trained(
-    bundled_home: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
-) -> tuple[Home, TrainingSummary]:
-    """A home with a finished training of space groups 225 and 62."""
+def trained(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with a finished training of space groups 225 and 62, of which no store knows. Tests only read it."""
     home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("trained") / "home"))
-    summary = train_all(home, find_dataset(home), small_recipe(), seed=3, space_groups=GROUPS)
-    return home, summary
+    train_here(home)
+    return home
 
 
 @pytest.fixture
-def trained_home(trained: tuple[Home, TrainingSummary], tmp_path: Path) -> Home:
-    """A copy of the trained home that a test may change; without the MLflow store."""
-    ignore = shutil.ignore_patterns("mlflow", "generations")
-    return Home.locate(shutil.copytree(trained[0].path, tmp_path / "home", ignore=ignore))
+def trained_home(trained: Home, tmp_path: Path) -> Home:
+    """A copy of the trained home that a test may change."""
+    return Home.locate(shutil.copytree(trained.path, tmp_path / "home"))

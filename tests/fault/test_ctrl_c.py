@@ -34,11 +34,9 @@ def _half_done(home: Home) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(trained: tuple[Home, object], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def undisturbed(trained: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Digests of the generation that nobody stops."""
-    ignore = shutil.ignore_patterns("mlflow", "generations")
-    folder = tmp_path_factory.mktemp("undisturbed") / "home"
-    home = Home.locate(shutil.copytree(trained[0].path, folder, ignore=ignore))
+    home = Home.locate(shutil.copytree(trained.path, tmp_path_factory.mktemp("undisturbed") / "home"))
     generate(home, plan_of_command(home, count=COUNT, shard_size=SHARD_SIZE), draw=draw_here)
     return digests(home)
 

@@ -32,11 +32,11 @@ def _plan(home: Home) -> GenerationPlan:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(trained: tuple[Home, object], tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
+def undisturbed(
+    trained: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
+) -> tuple[dict[str, str], float]:
     """Digests of the generation that nobody stops, and the seconds it takes on a Ray that runs already."""
-    ignore = shutil.ignore_patterns("mlflow", "generations")
-    folder = tmp_path_factory.mktemp("undisturbed") / "home"
-    home = Home.locate(shutil.copytree(trained[0].path, folder, ignore=ignore))
+    home = Home.locate(shutil.copytree(trained.path, tmp_path_factory.mktemp("undisturbed") / "home"))
     summary = generate(home, _plan(home))
     return digests(home), summary.seconds
 

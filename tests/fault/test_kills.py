@@ -24,9 +24,9 @@ from crystalforge.tracking import EXPERIMENT, Tracker
 
 RECIPES = {
     "small": small_recipe(generator_steps=40),
-    "small-forge": small_forge_recipe(generator_steps=100),
+    "small-forge": small_forge_recipe(generator_steps=50),
 }
-N_EPOCHS = {"small": 20, "small-forge": 50}
+N_EPOCHS = {"small": 20, "small-forge": 25}
 """Enough that a worker, which outlives its driver by a moment, does not end before it notices."""
 REPEATED_EPOCHS = 4
 """The epoch under way, and those whose checkpoints Ray Train had not yet taken: it looks every 0.2 s, and an epoch of

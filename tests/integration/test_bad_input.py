@@ -15,7 +15,7 @@ from crystalforge.cli.app import app
 from crystalforge.dataset import find_dataset
 from crystalforge.files import exclusive
 from crystalforge.home import Home
-from crystalforge.jobs.train_all import TrainingSummary, training_id_of
+from crystalforge.jobs.train_all import training_id_of
 
 Platform = Callable[..., Result]
 
@@ -114,13 +114,14 @@ def test_refusals_of_generate(
 
 @pytest.mark.ray
 def test_the_command_line_trains_and_generates(
-    platform: Platform, trained: tuple[Home, TrainingSummary], trained_home: Home, tmp_path: Path
+    platform: Platform, trained: Home, trained_home: Home, tmp_path: Path
 ) -> None:
     path = write_recipe(tmp_path / "small.toml", small_recipe())
     common = ["--space-groups", "225,62", "--seed", "3", "--home", trained_home.path]
     again = platform("train-all", "--recipe", path, *common)
     assert again.exit_code == 0, again.output
-    assert f"Training {trained[1].training_id}: 0 space groups trained" in again.stdout
+    (training,) = trained.trainings.iterdir()
+    assert f"Training {training.name}: 0 space groups trained" in again.stdout
     drawn = platform("generate", "--count", "120", *common)
     assert drawn.exit_code == 0, drawn.output
     assert "120 rows" in drawn.stdout

@@ -22,9 +22,8 @@ from crystalforge.evaluation.metrics import METRICS, OF_MODELS
 from crystalforge.evaluation.plan import plan_evaluation
 from crystalforge.evaluation.record import metric_values, record
 from crystalforge.home import Home
-from crystalforge.jobs.generate import generate
+from crystalforge.jobs.generate import draw_here, generate
 from crystalforge.jobs.generation_plans import plan_generation
-from crystalforge.jobs.train_all import TrainingSummary
 from crystalforge.jobs.trained_models import find_models
 from crystalforge.schemas import EVALUATIONS, OCCURRENCES
 
@@ -35,14 +34,13 @@ Platform = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def home(trained: tuple[Home, TrainingSummary], tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(trained: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with two generations of 225 and 62; the newer one has 200 samples."""
-    ignore = shutil.ignore_patterns("mlflow", "generations")
-    where = Home.locate(shutil.copytree(trained[0].path, tmp_path_factory.mktemp("judged") / "home", ignore=ignore))
+    where = Home.locate(shutil.copytree(trained.path, tmp_path_factory.mktemp("judged") / "home"))
     for count, seed in ((120, 1), (200, 2)):
         models = find_models(where)
         choices: dict[str, Any] = {"space_groups": [225, 62], "shard_size": 100, "min_contact_ratio": 0.5}
-        generate(where, plan_generation(models, count, seed=seed, **choices))
+        generate(where, plan_generation(models, count, seed=seed, **choices), draw=draw_here)
     return where
 
 

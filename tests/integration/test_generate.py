@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import psutil
@@ -38,9 +39,11 @@ def digests(home: Home, plan: GenerationPlan) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(trained: tuple[Home, object]) -> tuple[Home, GenerationPlan, dict[str, str]]:
+def undisturbed(
+    trained: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
+) -> tuple[Home, GenerationPlan, dict[str, str]]:
     """A generation that ran through, and its digests."""
-    home = trained[0]
+    home = Home.locate(shutil.copytree(trained.path, tmp_path_factory.mktemp("undisturbed") / "home"))
     plan = make_plan(home)
     summary = generate(home, plan)
     assert (summary.rows, summary.shards_written, summary.shards_kept) == (600, len(plan.shards()), 0)

@@ -24,7 +24,6 @@ from mlflow.tracking import MlflowClient
 from real_commands import start
 from real_postgresql import Cluster, TrackingServer, postgresql, tracking_server
 from small_training import GROUPS, small_forge_recipe, write_recipe
-from trained_here import train_here
 
 from crystalforge.files import read_json, read_lines, write_json, write_lines
 from crystalforge.home import Home
@@ -246,20 +245,12 @@ def test_train_all_loses_nothing_when_the_server_and_then_postgresql_are_ended_i
     assert int(cluster.ask("SELECT count(*) FROM metrics")) == n_points
 
 
-@pytest.fixture(scope="module")
-def trained_here(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home with a training of two space groups, made in this process: twelve Rays at once would try this machine."""
-    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("trained-here") / "home"))
-    train_here(home)
-    return home
-
-
-def trainings_at_once(trained_here: Home, folder: Path) -> Home:
+def trainings_at_once(trained: Home, folder: Path) -> Home:
     """Twelve trainings of one space group each, whose epochs are still to come; copies of one that was trained."""
-    (source,) = trained_here.trainings.iterdir()
+    (source,) = trained.trainings.iterdir()
     home = Home.locate(folder / "home")
     home.path.mkdir()
-    (home.path / "datasets").symlink_to(trained_here.datasets)
+    (home.path / "datasets").symlink_to(trained.datasets)
     record = read_json(source / "training.json")
     for place in range(N_AT_ONCE):
         number = GROUPS[place % len(GROUPS)]
@@ -293,10 +284,10 @@ def follow(home: Home, uri: str, pace_s: float, names: list[str]) -> list[subpro
 
 
 def test_twelve_trainings_at_once_lose_nothing(
-    trained_here: Home, cluster: Cluster, server: TrackingServer, tmp_path: Path
+    trained: Home, cluster: Cluster, server: TrackingServer, tmp_path: Path
 ) -> None:
     """Twelve drivers, each with a connection of its own, that begin in the same moment."""
-    copy = trainings_at_once(trained_here, tmp_path)
+    copy = trainings_at_once(trained, tmp_path)
     before = int(cluster.ask("SELECT count(*) FROM metrics"))
     begun = time.monotonic()
 

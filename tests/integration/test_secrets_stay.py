@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 from real_commands import PROGRAM, start
 from small_training import small_recipe, write_recipe
-from trained_here import SEED, train_here
+from trained_here import SEED
 from typer.testing import CliRunner
 
 from crystalforge.cli.app import app
@@ -66,14 +66,6 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
     yield f"http://me:{WRITTEN}@127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def trained_home(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home whose training no store knows of."""
-    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("secrets") / "home"))
-    train_here(home)
-    return home
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from crystalforge.dataset import find_dataset
 from crystalforge.files import read_json, write_json
 from crystalforge.gan.recipe import recipe_from_values
 from crystalforge.home import Home
-from crystalforge.jobs.train_all import TrainingSummary, train_all
+from crystalforge.jobs.train_all import train_all
 from crystalforge.jobs.training_log import RUNS, TrainingLog
 from crystalforge.tracking import EXPERIMENT, MODEL_ALIAS, Tracker, registered_name
 
@@ -29,11 +29,8 @@ def _settle(home: Home, folder: Path) -> TrainingLog:
     return log
 
 
-def test_a_store_that_was_down_gets_everything_later(
-    trained: tuple[Home, TrainingSummary], trained_home: Home, caplog: pytest.LogCaptureFixture
-) -> None:
-    folder = trained_home.trainings / trained[1].training_id
-    (folder / RUNS).unlink()
+def test_a_store_that_was_down_gets_everything_later(trained_home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    (folder,) = trained_home.trainings.iterdir()
     trained_home.mlflow.write_text("a file where the store should be")
     with caplog.at_level(logging.WARNING):
         failed = _settle(trained_home, folder)
@@ -70,11 +67,9 @@ def test_a_forge_training_ends_while_the_store_is_down(
     assert [point.step for point in history] == [2, 4, 6]
 
 
-def test_a_run_that_the_store_lost_is_made_anew_with_all_its_epochs(
-    trained: tuple[Home, TrainingSummary], trained_home: Home
-) -> None:
-    folder = trained_home.trainings / trained[1].training_id
-    runs = read_json(folder / RUNS)
+def test_a_run_that_the_store_lost_is_made_anew_with_all_its_epochs(trained_home: Home) -> None:
+    (folder,) = trained_home.trainings.iterdir()
+    runs = _settle(trained_home, folder).runs
     runs |= {"uri": Tracker(trained_home).uri, "settled": [225], "children": {"62": "0" * 32}, "parent": "1" * 32}
     write_json(folder / RUNS, runs)
     log = _settle(trained_home, folder)
@@ -82,11 +77,8 @@ def test_a_run_that_the_store_lost_is_made_anew_with_all_its_epochs(
     assert len(client.get_metric_history(log.runs["children"]["62"], "generator_loss")) == 3
 
 
-def test_runs_of_a_stopped_command_are_marked_and_continued(
-    trained: tuple[Home, TrainingSummary], trained_home: Home
-) -> None:
-    folder = trained_home.trainings / trained[1].training_id
-    (folder / RUNS).unlink()
+def test_runs_of_a_stopped_command_are_marked_and_continued(trained_home: Home) -> None:
+    (folder,) = trained_home.trainings.iterdir()
     record = read_json(folder / "training.json")
     log = TrainingLog(trained_home, folder, record["training_id"], None)
     recipe = recipe_from_values(record["recipe_values"], "test")
@@ -102,11 +94,8 @@ def test_runs_of_a_stopped_command_are_marked_and_continued(
     assert client.get_run(again.runs["children"]["62"]).info.status == "FINISHED"
 
 
-def test_an_interrupted_run_is_continued_not_repeated(
-    trained: tuple[Home, TrainingSummary], trained_home: Home
-) -> None:
-    folder = trained_home.trainings / trained[1].training_id
-    (folder / RUNS).unlink()
+def test_an_interrupted_run_is_continued_not_repeated(trained_home: Home) -> None:
+    (folder,) = trained_home.trainings.iterdir()
     first = _settle(trained_home, folder)
     runs = read_json(folder / RUNS)
     write_json(folder / RUNS, runs | {"settled": []})

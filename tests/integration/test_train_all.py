@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ TERMS = {
 }
 
 
+@pytest.fixture(scope="module")
+def trained_by_ray(
+    bundled_home: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
+) -> tuple[Home, TrainingSummary]:
+    """A home with a finished training of space groups 225 and 62, and what it returned."""
+    home = Home.locate(shutil.copytree(bundled_home.path, tmp_path_factory.mktemp("trained") / "home"))
+    return home, train_all(home, find_dataset(home), small_recipe(), seed=3, space_groups=GROUPS)
+
+
 def _runs(home: Home, summary: TrainingSummary) -> dict[str, list]:
     client = MlflowClient(summary.tracking_uri)
     experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -42,8 +52,8 @@ def _runs(home: Home, summary: TrainingSummary) -> dict[str, list]:
     return {"parents": parents, "children": children}
 
 
-def test_every_group_has_a_committed_model(trained: tuple[Home, TrainingSummary]) -> None:
-    home, summary = trained
+def test_every_group_has_a_committed_model(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    home, summary = trained_by_ray
     assert summary.failed == {}
     assert sorted(record["space_group_number"] for record in summary.trained) == sorted(GROUPS)
     models = find_models(home)
@@ -55,8 +65,8 @@ def test_every_group_has_a_committed_model(trained: tuple[Home, TrainingSummary]
         assert model_of(checkpoint).space_group_number == number
 
 
-def test_every_epoch_is_in_the_spool(trained: tuple[Home, TrainingSummary]) -> None:
-    _, summary = trained
+def test_every_epoch_is_in_the_spool(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    _, summary = trained_by_ray
     for number in GROUPS:
         lines = read_lines(summary.folder / f"space_group_number={number}" / "progress.jsonl")
         assert [line["generator_steps"] for line in lines] == [2, 4, 6]
@@ -64,8 +74,8 @@ def test_every_epoch_is_in_the_spool(trained: tuple[Home, TrainingSummary]) -> N
         assert all(math.isfinite(value) for line in lines for value in line["terms"].values())
 
 
-def test_mlflow_holds_a_parent_and_a_child_for_each_group(trained: tuple[Home, TrainingSummary]) -> None:
-    home, summary = trained
+def test_mlflow_holds_a_parent_and_a_child_for_each_group(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    home, summary = trained_by_ray
     runs = _runs(home, summary)
     (parent,) = runs["parents"]
     assert len(runs["children"]) == len(GROUPS)
@@ -87,8 +97,8 @@ def test_mlflow_holds_a_parent_and_a_child_for_each_group(trained: tuple[Home, T
         assert artifacts == {"checkpoint", "distributions.png"}
 
 
-def test_every_model_is_registered_under_the_alias(trained: tuple[Home, TrainingSummary]) -> None:
-    home, summary = trained
+def test_every_model_is_registered_under_the_alias(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    home, summary = trained_by_ray
     client = MlflowClient(summary.tracking_uri)
     models = find_models(home)
     for number in GROUPS:
@@ -104,8 +114,8 @@ def _path(text: str):
     return Path(text)
 
 
-def test_distributions_stand_beside_their_null(trained: tuple[Home, TrainingSummary]) -> None:
-    _, summary = trained
+def test_distributions_stand_beside_their_null(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    _, summary = trained_by_ray
     distributions = read_json(summary.folder / "space_group_number=225" / "distributions.json")
     assert set(distributions) == {"a", "volume_per_atom", "min_contact_ratio"}
     for sources in distributions.values():
@@ -113,15 +123,15 @@ def test_distributions_stand_beside_their_null(trained: tuple[Home, TrainingSumm
     assert len(distributions["a"]["real"]) == 181
 
 
-def test_the_same_command_again_trains_nothing(trained: tuple[Home, TrainingSummary]) -> None:
-    home, first = trained
+def test_the_same_command_again_trains_nothing(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    home, first = trained_by_ray
     again = train_all(home, find_dataset(home), small_recipe(), seed=3, space_groups=GROUPS)
     assert (again.trained, again.failed, sorted(again.already_trained)) == ([], {}, sorted(GROUPS))
     assert again.training_id == first.training_id
 
 
-def test_another_configuration_is_another_training(trained: tuple[Home, TrainingSummary]) -> None:
-    home, summary = trained
+def test_another_configuration_is_another_training(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    home, summary = trained_by_ray
     dataset = find_dataset(home)
     identifiers = {
         training_id_of(recipe, dataset, seed)
@@ -153,7 +163,7 @@ def test_a_group_without_crystals_is_refused(trained_home: Home) -> None:
         train_all(trained_home, find_dataset(trained_home), small_recipe(), space_groups=[63, 225])
 
 
-def test_a_training_in_use_is_busy(trained: tuple[Home, TrainingSummary]) -> None:
-    home, summary = trained
+def test_a_training_in_use_is_busy(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
+    home, summary = trained_by_ray
     with exclusive(summary.folder, "The test"), pytest.raises(BusyError, match=f"The training {summary.training_id}"):
         train_all(home, find_dataset(home), small_recipe(), seed=3, space_groups=GROUPS)
