@@ -7,7 +7,7 @@ makes others. So an expected time comes with what it is from, and where nothing 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -159,8 +159,19 @@ def _relaxation_seconds(manifest: ShardManifest) -> list[float]:
     return found
 
 
-def expected_calculations(home: Home, recipe_hash: str, recipe: str, calculations: int) -> ExpectedTime:
-    """Of computing so many crystals: as an accepted attempt of the same recipe took in the mean."""
+def expected_calculations(
+    home: Home, recipe_hash: str, recipe: str, calculations: int, at_once: int | None = None
+) -> ExpectedTime:
+    """Of computing so many crystals: as an accepted attempt of the same recipe took in the mean.
+
+    Args:
+        home: whose ledger knows.
+        recipe_hash: of the recipe.
+        recipe: its name.
+        calculations: how many.
+        at_once: how many of them at a time; None for one on each CPU.
+    """
+    at_once = at_once or cpus()
     if not calculations:
         return ExpectedTime(0.0, "as nothing is left to compute")
     times: list[float] = []
@@ -174,8 +185,15 @@ def expected_calculations(home: Home, recipe_hash: str, recipe: str, calculation
         times = [row["wall_s"] for row in rows]
     if not times:
         return ExpectedTime(None, f"as no calculation of recipe {recipe} in this home has recorded its time")
-    basis = f"from {len(times):,} calculations of recipe {recipe} here, {mean(times):.1f} s each, {cpus()} at once"
-    return ExpectedTime(calculations * mean(times) / cpus(), basis)
+    basis = f"from {len(times):,} calculations of recipe {recipe} here, {mean(times):.1f} s each, {at_once} at once"
+    return ExpectedTime(calculations * mean(times) / at_once, basis)
+
+
+def expected_together(times: Sequence[ExpectedTime]) -> ExpectedTime:
+    """Of works that are done one after the other; unknown if one of them is."""
+    seconds = [time.seconds for time in times if time.seconds is not None]
+    known = len(seconds) == len(times)
+    return ExpectedTime(sum(seconds) if known else None, "; ".join(time.basis for time in times))
 
 
 def _counted(n: int, noun: str) -> str:

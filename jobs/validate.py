@@ -97,8 +97,7 @@ def run_queue(
         BusyError: another dispatcher owns the queue.
         UsageError: concurrency below 1.
     """
-    if concurrency is not None and concurrency < 1:
-        raise UsageError(f"--concurrency {concurrency}: expected 1 or more.")
+    require_concurrency(concurrency)
     started = time.monotonic()
     with Ledger(home.validations) as ledger, ledger.owned():
         summary = RunSummary(reconcile(ledger, lease_s=lease_s))
@@ -108,6 +107,16 @@ def run_queue(
                 Dispatcher(ledger, summary, concurrency or _cpus(), observe, lease_s, hull).run()
     summary.seconds = time.monotonic() - started
     return summary
+
+
+def require_concurrency(concurrency: int | None) -> None:
+    """Refuse less than one attempt at a time.
+
+    Raises:
+        UsageError: concurrency below 1.
+    """
+    if concurrency is not None and concurrency < 1:
+        raise UsageError(f"--concurrency {concurrency}: expected 1 or more.")
 
 
 def _publish(ledger: Ledger, hull: ReferenceHull | None) -> None:

@@ -13,6 +13,7 @@ from crystalforge.catalog.compaction_plan import CompactionPlan
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import BuildRequest, Dataset
 from crystalforge.dataset.build_plan import plan_build
+from crystalforge.files import held_by
 from crystalforge.gan.recipe import Recipe
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
@@ -22,15 +23,19 @@ from crystalforge.jobs.expected_times import (
     expected_calculations,
     expected_generation,
     expected_screening,
+    expected_together,
     expected_training,
 )
 from crystalforge.jobs.screening_plans import load_screening
 from crystalforge.jobs.train_all import plan_training
 from crystalforge.jobs.trained_models import find_models
+from crystalforge.jobs.validate import require_concurrency
 from crystalforge.steps.screenings import plan_screen
 from crystalforge.validation.crystal import Crystal
+from crystalforge.validation.ledger import Ledger
 from crystalforge.validation.recipe import CalculationRecipe
 from crystalforge.validation.requests import would_enqueue
+from crystalforge.validation.states import IN_FLIGHT, CalculationState
 
 NOTHING_TO_MERGE = ExpectedTime(0.0, "as nothing is left to merge")
 
@@ -218,6 +223,36 @@ def dry_queue(home: Home, crystals: Sequence[Crystal], recipe: CalculationRecipe
         expected=expected_calculations(home, found.recipe_hash, recipe.name, new),
         folder=str(home.validations),
         notes=notes,
+    )
+
+
+def dry_dispatch(home: Home, ledger: Ledger, concurrency: int | None) -> DryRun:
+    """Of ``validate run``: a shard is a calculation that is ready, or was under way when its dispatcher ended."""
+    require_concurrency(concurrency)
+    rows = ledger.rows(
+        "SELECT r.name, r.engine, recipe_hash, count(*) AS n FROM calculations JOIN recipes r USING (recipe_hash) "
+        "WHERE state IN (?, ?, ?) GROUP BY recipe_hash ORDER BY r.name",
+        [CalculationState.READY, *IN_FLIGHT],
+    )
+    waiting = sum(row["n"] for row in rows)
+    owner = held_by(home.validations)
+    expected = [
+        expected_calculations(home, row["recipe_hash"], row["name"], row["n"], concurrency)
+        for row in rows or [{"recipe_hash": "", "name": "", "n": 0}]
+    ]
+    return DryRun(
+        what=f"Would work off {waiting:,} calculations.",
+        name=str(home.validations),
+        plan={
+            "calculations_by_recipe": {f"{row['name']} {row['recipe_hash']}": row["n"] for row in rows},
+            "engines": sorted({row["engine"] for row in rows}),
+            "at_once": concurrency or "one for each CPU",
+        },
+        shards=waiting,
+        shards_done=0,
+        expected=expected_together(expected),
+        folder=str(home.validations),
+        notes=[f"it would be refused now: a dispatcher runs as process {owner}"] if owner else [],
     )
 
 

@@ -108,6 +108,7 @@ def run(
     ] = None,
     reference: ReferenceOption = None,
     correction: CorrectionOption = None,
+    dry_run: DryRunOption = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -119,6 +120,8 @@ def run(
 
       platform validate run
 
+      platform validate run --dry-run
+
       platform validate run --concurrency 1 --reference hull.parquet
     """
     from crystalforge.cli.progress import progress
@@ -126,6 +129,14 @@ def run(
     from crystalforge.jobs.validate import Point, run_queue
 
     place = Home.locate(home)
+    if dry_run:
+        from crystalforge.cli.dry_runs import dry_dispatch
+
+        with open_ledger(place) as ledger:
+            if reference:
+                hull_of(place, reference, correction)  # refused as it would be
+            show_dry_run(dry_dispatch(place, ledger, concurrency), as_json=as_json)
+        return
     with open_ledger(place) as ledger, progress("calculations", 0) as update:
         counted = QueueProgress(ledger, update)
 

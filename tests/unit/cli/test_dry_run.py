@@ -26,6 +26,7 @@ from crystalforge.jobs.screen import relax_here, screen
 from crystalforge.jobs.screening_plans import plan_screening
 from crystalforge.screening.choosing import choose_inputs
 from crystalforge.screening.potentials import load_potential
+from crystalforge.validation.claims import claim
 from crystalforge.validation.ledger import Ledger
 
 CPUS = os.cpu_count() or 1
@@ -178,6 +179,30 @@ def test_a_queue_takes_what_its_recipe_took(catalog_home: Home) -> None:
     assert (more["shards"], more["plan"]["known_already"]) == (1, 2)
     assert more["expected"]["seconds"] == pytest.approx(sum(walls) / len(walls) / CPUS)
     assert "from 2 calculations of recipe stand-in here" in more["expected"]["basis"]
+
+
+def test_the_queue_is_counted_with_what_an_earlier_dispatcher_left(catalog_home: Home) -> None:
+    run = ["validate", "run"]
+    words = [*run, "--dry-run", "--home", str(catalog_home.path)]
+    assert "no queue yet" in CliRunner().invoke(app, words).stderr
+    put = ["validate", "enqueue", "--recipe", "stand-in", "--from", "materials", "--home", str(catalog_home.path)]
+    assert CliRunner().invoke(app, [*put, "--limit", "1"]).exit_code == 0
+    with Ledger(catalog_home.validations) as ledger:
+        work_off(ledger)
+        (mean,) = ledger.rows("SELECT avg(wall_s) AS s FROM attempts")
+    done = dry(catalog_home, *run)
+    assert (done["shards"], done["expected"]["seconds"]) == (0, 0.0)
+    assert CliRunner().invoke(app, [*put, "--limit", "3"]).exit_code == 0
+    with Ledger(catalog_home.validations) as ledger:
+        claim(ledger, 1)
+    found = dry(catalog_home, *run, "--concurrency", 3)
+    assert (found["shards"], list(found["plan"]["calculations_by_recipe"].values())) == (2, [2])
+    assert found["expected"]["seconds"] == pytest.approx(2 * mean["s"] / 3)
+    with Ledger(catalog_home.validations) as ledger, ledger.owned():
+        refused = dry(catalog_home, *run)
+    assert refused["notes"] == [f"it would be refused now: a dispatcher runs as process {os.getpid()}"]
+    none = CliRunner().invoke(app, [*words, "--concurrency", "0"])
+    assert (none.exit_code, "expected 1 or more" in none.stderr) == (2, True)
 
 
 def test_an_evaluation_takes_what_earlier_ones_took(
