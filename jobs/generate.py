@@ -13,14 +13,7 @@ from typing import Any, Protocol
 from crystalforge.catalog.bundles import BUNDLE, is_bundle, shard_lines
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import GenerationError, ModelNotFoundError
-from crystalforge.files import (
-    exclusive,
-    path_within,
-    remove_left_over,
-    storage_errors,
-    utc_now,
-    write_json,
-)
+from crystalforge.files import path_within, remove_left_over, storage_errors, utc_now, write_json
 from crystalforge.generation.plan import GenerationPlan, Shard
 from crystalforge.generation.quarantine import QUARANTINE_RECORD, read_quarantine, write_quarantine
 from crystalforge.home import GENERATION_RECORD, Home
@@ -29,6 +22,7 @@ from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.jobs.shard_worker import ATTEMPTS_FOLDER, SHARD_TIMEOUT_S, ShardWorker, counting_folder
 from crystalforge.jobs.trained_models import find_models
+from crystalforge.locks import exclusive
 from crystalforge.object_store import on_store
 
 logger = logging.getLogger(__name__)

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from crystalforge.catalog.bundles import BUNDLE, is_bundle, shard_lines, shards_within
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import exclusive, path_within, sha256_of_file, storage_errors
+from crystalforge.files import path_within, sha256_of_file, storage_errors
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import VALIDATIONS_EXPORT, Home
 from crystalforge.integrity.findings import Kind, Report
 from crystalforge.integrity.screenings import is_judged
+from crystalforge.locks import exclusive
 from crystalforge.validation.export import TABLES_FOLDER
 
 if TYPE_CHECKING:

@@ -17,12 +17,13 @@ import pyarrow as pa
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard
 from crystalforge.errors import ScreeningError
-from crystalforge.files import exclusive, path_within, remove_left_over, utc_now
+from crystalforge.files import path_within, remove_left_over, utc_now
 from crystalforge.home import Home
 from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.screening_worker import ScreeningWorker, same_potential
 from crystalforge.jobs.shard_pool import PoolLostError, work_off
 from crystalforge.jobs.shard_worker import counting_folder
+from crystalforge.locks import exclusive
 from crystalforge.schemas.relaxations import RELAXATIONS
 from crystalforge.screening.plan import ScreeningPlan, ScreeningShard
 

@@ -13,7 +13,7 @@ import ray
 
 from crystalforge.dataset import Dataset
 from crystalforge.errors import TrainingError, UsageError
-from crystalforge.files import exclusive, fingerprint, read_record, utc_now, write_json
+from crystalforge.files import fingerprint, read_record, utc_now, write_json
 from crystalforge.gan.recipe import Recipe
 from crystalforge.home import MATERIALS_FILE, MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
 from crystalforge.jobs.cluster import Cluster, connected
@@ -21,6 +21,7 @@ from crystalforge.jobs.node_watch import NodeEvent, node_events
 from crystalforge.jobs.resources import TrainerResources, fitting, plan_resources
 from crystalforge.jobs.train_group import GroupJob, train_group
 from crystalforge.jobs.training_log import TrainingLog
+from crystalforge.locks import exclusive
 from crystalforge.object_store import on_store
 from crystalforge.symmetry import CrystalSystem, crystal_system_of
 from crystalforge.tracking import tracking_uri

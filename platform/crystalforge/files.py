@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, checksums and locks. Knows nothing of crystals.
+"""Files that are whole or absent: atomic writes and checksums. Knows nothing of crystals.
 
 A path may be one of an object store, where one PUT of the whole object takes the place of the rename.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import hashlib
 import json
@@ -21,8 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from crystalforge.errors import BusyError, DamagedFileError, StorageError
-from crystalforge.local_disk import local_state, network_kind
+from crystalforge.errors import DamagedFileError, StorageError
 from crystalforge.object_store import on_store
 
 logger = logging.getLogger(__name__)
@@ -353,59 +351,6 @@ def check_sha256(path: Path, expected: str, repair: str) -> None:
     found = sha256_of_file(path)
     if found != expected:
         raise DamagedFileError(f"{path} is damaged: expected sha256 {expected[:12]}…, found {found[:12]}…. {repair}")
-
-
-@contextlib.contextmanager
-def exclusive(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for one process; the kernel lets go of it however the process ends.
-
-    The lock of a folder that is not on a disk of this machine lies in ``local_state``, and holds for this machine.
-
-    Raises:
-        BusyError: another process holds it; the message gives its process id.
-        StorageError: there is no disk of this machine to lay the lock on.
-    """
-    lock = _lock_of(folder)
-    if lock.parent != folder:
-        logger.info("event=lock_of_this_machine folder=%s lock=%s", folder, lock)
-    with storage_errors(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        stream = open_for_appending(lock)
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            holder = stream.read().decode(errors="replace").strip() or "unknown"
-            raise BusyError(
-                f"{what} is in use by process {holder} ({lock}). Wait until it ends, or stop it, then run this again."
-            ) from None
-        with storage_errors(lock):  # past the buffer, which would try a failed write again when it is closed
-            os.ftruncate(stream.fileno(), 0)
-            os.write(stream.fileno(), str(os.getpid()).encode())
-        yield
-
-
-def _lock_of(folder: Path) -> Path:
-    """Where the lock of a folder lies: in it, unless a lock there could not be trusted."""
-    if network_kind(folder) is None:
-        return folder / ".lock"
-    return local_state() / "locks" / f"{fingerprint(str(folder))}.lock"
-
-
-def held_by(folder: Path) -> str | None:
-    """Id of the process that holds a folder by ``exclusive``; None where none does. Nothing is written."""
-    try:
-        descriptor = os.open(_lock_of(folder), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with os.fdopen(descriptor, "rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return stream.read().decode(errors="replace").strip() or "unknown"
-    return None
 
 
 def utc_now() -> str:

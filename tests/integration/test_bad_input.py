@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from crystalforge.cli.app import app
 from crystalforge.dataset import find_dataset
-from crystalforge.files import exclusive
 from crystalforge.home import Home
 from crystalforge.jobs.train_all import training_id_of
+from crystalforge.locks import exclusive
 
 Platform = Callable[..., Result]
 

@@ -12,12 +12,13 @@ import pytest
 from crystalforge.catalog.query import open_catalog
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.errors import BusyError, DamagedFileError, GenerationError, ModelNotFoundError, UsageError
-from crystalforge.files import exclusive, read_json, sha256_of_file, write_json
+from crystalforge.files import read_json, sha256_of_file, write_json
 from crystalforge.generation.plan import Balance, GenerationPlan
 from crystalforge.home import Home
 from crystalforge.jobs.generate import generate
 from crystalforge.jobs.generation_plans import load_plan, plan_generation
 from crystalforge.jobs.trained_models import find_models
+from crystalforge.locks import exclusive
 
 pytestmark = pytest.mark.ray
 

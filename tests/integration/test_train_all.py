@@ -12,11 +12,12 @@ from small_training import GROUPS, small_recipe
 
 from crystalforge.dataset import find_dataset
 from crystalforge.errors import BusyError, UsageError
-from crystalforge.files import exclusive, read_json, read_lines
+from crystalforge.files import read_json, read_lines
 from crystalforge.gan.checkpoint import model_of, open_checkpoint
 from crystalforge.home import Home
 from crystalforge.jobs.train_all import TrainingSummary, train_all, training_id_of
 from crystalforge.jobs.trained_models import find_models
+from crystalforge.locks import exclusive
 from crystalforge.tracking import EXPERIMENT, MODEL_ALIAS, registered_name
 
 pytestmark = pytest.mark.ray

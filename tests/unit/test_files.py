@@ -12,7 +12,7 @@ import pytest
 from small_disk import mounted_disk
 
 from crystalforge import files
-from crystalforge.errors import BusyError, DamagedFileError, StorageError
+from crystalforge.errors import DamagedFileError, StorageError
 
 
 def test_a_file_appears_whole_and_leaves_no_temporary_one(tmp_path: Path) -> None:
@@ -104,32 +104,6 @@ def test_checksums_tell_missing_and_changed_files(tmp_path: Path) -> None:
 def test_fingerprints_do_not_depend_on_the_order_of_keys() -> None:
     assert files.fingerprint({"a": 1, "b": 2}) == files.fingerprint({"b": 2, "a": 1})
     assert files.fingerprint({"a": 1}) != files.fingerprint({"a": 2})
-
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from crystalforge.files import exclusive
-with exclusive(Path(sys.argv[1]), "The run"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_second_command_learns_who_holds_the_run_and_a_killed_holder_lets_go(tmp_path: Path) -> None:
-    holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE)
-    assert holder.stdout is not None
-    with holder.stdout:
-        assert holder.stdout.readline() == b"held\n"
-        with (
-            pytest.raises(BusyError, match=rf"The run is in use by process {holder.pid} "),
-            files.exclusive(tmp_path, "The run"),
-        ):
-            pass
-        holder.kill()
-        holder.wait()
-    with files.exclusive(tmp_path, "The run"):
-        assert (tmp_path / ".lock").read_text() == str(os.getpid())
 
 
 def test_a_folder_appears_whole_and_a_failed_one_leaves_the_old(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import StorageError
 from crystalforge.home import Home
 from crystalforge.local_disk import local_state, network_kind
+from crystalforge.locks import exclusive, held_by
 from crystalforge.tracking import tracking_uri
 from crystalforge.validation.ledger import Ledger
 
@@ -67,8 +68,8 @@ def test_the_store_of_runs_is_refused_unless_another_is_named(
 
 def test_a_lock_lies_on_this_machine(shared_folder: Path) -> None:
     folder = shared_folder / "run"
-    with files.exclusive(folder, "The run"):
-        assert files.held_by(folder)
+    with exclusive(folder, "The run"):
+        assert held_by(folder)
         assert not (folder / ".lock").exists()
         assert len(list((local_state() / "locks").iterdir())) == 1
 
@@ -77,7 +78,7 @@ def test_locks_without_a_disk_of_this_machine_are_refused(shared_folder: Path, m
     monkeypatch.setenv("CRYSTALFORGE_LOCAL_STATE", str(shared_folder / "state"))
     with (
         pytest.raises(StorageError, match="Set CRYSTALFORGE_LOCAL_STATE to a folder on a disk of this machine"),
-        files.exclusive(shared_folder / "run", "The run"),
+        exclusive(shared_folder / "run", "The run"),
     ):
         pass
 

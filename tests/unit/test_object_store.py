@@ -13,6 +13,7 @@ from s3_server import BUCKET, S3Server
 from crystalforge import files
 from crystalforge.errors import BusyError, DamagedFileError, MissingDependencyError, StorageError, UsageError
 from crystalforge.home import Home
+from crystalforge.locks import exclusive, held_by
 from crystalforge.object_store import as_path, as_url, on_store
 
 
@@ -95,21 +96,21 @@ def test_a_name_cannot_climb_out(store_home: Home) -> None:
 
 def test_a_folder_is_held_by_one_process_of_this_machine(store_home: Home) -> None:
     program = (
-        "import sys; from crystalforge.files import exclusive; from crystalforge.object_store import as_path\n"
+        "import sys; from crystalforge.locks import exclusive; from crystalforge.object_store import as_path\n"
         "with exclusive(as_path(sys.argv[1]), 'The run'): print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(store_home.datasets)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        assert files.held_by(store_home.datasets) == str(process.pid)
+        assert held_by(store_home.datasets) == str(process.pid)
         with (
             pytest.raises(BusyError, match=f"in use by process {process.pid}"),
-            files.exclusive(store_home.datasets, "The run"),
+            exclusive(store_home.datasets, "The run"),
         ):
             pass
         process.kill()
-    with files.exclusive(store_home.datasets, "The run"):
+    with exclusive(store_home.datasets, "The run"):
         assert not list(store_home.path.rglob("*")), "no lock is on the store"
 
 

@@ -27,8 +27,9 @@ from crystalforge.catalog.bundles import (
 from crystalforge.catalog.compaction_plan import DEFAULT_ROWS, Line, PlannedBundle, plan_compaction
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, repeating_leaves
 from crystalforge.errors import DamagedFileError
-from crystalforge.files import exclusive, path_within, remove_left_over, storage_errors
+from crystalforge.files import path_within, remove_left_over, storage_errors
 from crystalforge.local_disk import require_local_disk
+from crystalforge.locks import exclusive
 from crystalforge.schemas import SAMPLES
 from crystalforge.table_files import read_row_groups, same_rows, write_row_groups
 

@@ -13,7 +13,6 @@ from crystalforge.catalog.compaction_plan import CompactionPlan
 from crystalforge.catalog.shards import ShardManifest
 from crystalforge.dataset import BuildRequest, Dataset
 from crystalforge.dataset.build_plan import plan_build
-from crystalforge.files import held_by
 from crystalforge.gan.recipe import Recipe
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
@@ -30,6 +29,7 @@ from crystalforge.jobs.screening_plans import load_screening
 from crystalforge.jobs.train_all import plan_training
 from crystalforge.jobs.trained_models import find_models
 from crystalforge.jobs.validate import require_concurrency
+from crystalforge.locks import held_by
 from crystalforge.steps.screenings import plan_screen
 from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.ledger import Ledger
@@ -236,10 +236,8 @@ def dry_dispatch(home: Home, ledger: Ledger, concurrency: int | None) -> DryRun:
     )
     waiting = sum(row["n"] for row in rows)
     owner = held_by(home.validations)
-    expected = [
-        expected_calculations(home, row["recipe_hash"], row["name"], row["n"], concurrency)
-        for row in rows or [{"recipe_hash": "", "name": "", "n": 0}]
-    ]
+    recipes = [(row["recipe_hash"], row["name"], row["n"]) for row in rows] or [("", "", 0)]
+    expected = [expected_calculations(home, *recipe, concurrency) for recipe in recipes]
     return DryRun(
         what=f"Would work off {waiting:,} calculations.",
         name=str(home.validations),

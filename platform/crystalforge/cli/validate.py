@@ -165,7 +165,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
       platform validate status --json
     """
-    from crystalforge.files import held_by
+    from crystalforge.locks import held_by
     from crystalforge.validation.export import export_ledger
 
     place = Home.locate(home)

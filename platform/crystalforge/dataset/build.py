@@ -23,8 +23,9 @@ from crystalforge.dataset.sources import Progress, Source, downloaded_source, op
 from crystalforge.dataset.standardise import SYMPREC
 from crystalforge.dataset.store import find_dataset, list_datasets
 from crystalforge.errors import DamagedFileError, DatasetNotFoundError, SourceError, UsageError
-from crystalforge.files import exclusive, fingerprint, path_within, utc_now, write_json
+from crystalforge.files import fingerprint, path_within, utc_now, write_json
 from crystalforge.home import DATASET_RECORD, EXCLUSIONS_FILE, MATERIALS_FILE, Home
+from crystalforge.locks import exclusive
 from crystalforge.object_store import on_store
 from crystalforge.symmetry import SPACE_GROUPS
 from crystalforge.table_files import TableFile, write_table

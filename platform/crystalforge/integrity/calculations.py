@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from crystalforge.catalog.validations import QUEUE_TABLES, exported_queue
 from crystalforge.errors import CrystalforgeError, DamagedFileError
-from crystalforge.files import check_sha256, held_by, path_within, read_record, storage_errors
+from crystalforge.files import check_sha256, path_within, read_record, storage_errors
 from crystalforge.home import VALIDATIONS_EXPORT, Home
 from crystalforge.integrity.files import check_table
 from crystalforge.integrity.findings import Kind, Report
+from crystalforge.locks import held_by
 from crystalforge.validation.attempt import RESULT_FILE, RESULT_KEYS
 from crystalforge.validation.claims import ATTEMPTS_FOLDER
 from crystalforge.validation.export import EXPORTS, table_of

@@ -12,7 +12,7 @@ from typing import Any
 from crystalforge.catalog.bundles import is_bundle, shard_lines
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import held_by, path_within, read_record
+from crystalforge.files import path_within, read_record
 from crystalforge.generation.plan import PLANNED, GenerationPlan, Shard
 from crystalforge.generation.quarantine import read_quarantine
 from crystalforge.home import EVALUATION_FILE, EVALUATION_RECORD, GENERATION_RECORD, OCCURRENCES_FILE, Home
@@ -22,6 +22,7 @@ from crystalforge.integrity.findings import Kind, Report
 from crystalforge.integrity.names import PlannedFiles, verify_named, verify_names
 from crystalforge.integrity.remaking import Remaker
 from crystalforge.integrity.samples import wrong_origins, wrong_states
+from crystalforge.locks import held_by
 from crystalforge.schemas import SAMPLES
 
 REPAIR = "`platform verify --repair` makes it again from its seed."

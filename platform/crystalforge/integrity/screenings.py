@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from crystalforge.catalog.screenings import SCREENING_TABLES
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import held_by, path_within, read_record
+from crystalforge.files import path_within, read_record
 from crystalforge.integrity.files import check_table
 from crystalforge.integrity.findings import Kind, Report
 from crystalforge.integrity.names import PlannedFiles, verify_named, verify_names
+from crystalforge.locks import held_by
 from crystalforge.schemas.relaxations import IDENTITY, RELAXATIONS, STABILITIES
 from crystalforge.schemas.states import RELAXATION_REASONS, RELAXATION_STATES
 from crystalforge.schemas.versions import name_of

@@ -16,8 +16,9 @@ from prometheus_client.registry import Collector
 
 from crystalforge import __version__
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import held_by, nearest_existing
+from crystalforge.files import nearest_existing
 from crystalforge.home import SCREENING_RECORD, TRAINING_RECORD, Home
+from crystalforge.locks import held_by
 from crystalforge.metrics.families import Figures
 from crystalforge.metrics.runs import (
     Unchanged,

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 from crystalforge.catalog.bundles import SHARDS, is_bundle
 from crystalforge.catalog.inventory import committed_datasets, committed_generations
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
-from crystalforge.files import held_by, read_lines, read_record
+from crystalforge.files import read_lines, read_record
 from crystalforge.generation.quarantine import read_quarantine
 from crystalforge.home import MODEL_RECORD, SCREENING_RECORD, TRAINING_RECORD, Home, group_folder_name
+from crystalforge.locks import held_by
 from crystalforge.metrics.families import Figures
 from crystalforge.schemas.samples import SampleStatus
 

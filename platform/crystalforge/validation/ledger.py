@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from crystalforge.errors import DamagedFileError, SchemaVersionError, StorageError
-from crystalforge.files import exclusive
 from crystalforge.local_disk import require_local_disk
+from crystalforge.locks import exclusive
 from crystalforge.validation.ledger_tables import LEDGER_VERSION, MIGRATIONS, TABLES_SQL
 from crystalforge.validation.states import CalculationState, sources_of
 

@@ -21,12 +21,12 @@ from crystalforge.cli import compact as compact_command
 from crystalforge.cli.app import app
 from crystalforge.errors import BusyError, DamagedFileError, UsageError
 from crystalforge.evaluation.generations import read_generation
-from crystalforge.files import exclusive
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
 from crystalforge.integrity import Kind, verify_home
 from crystalforge.jobs.generate import draw_here, generate
 from crystalforge.jobs.repair import repair_home
+from crystalforge.locks import exclusive
 from crystalforge.schemas import SAMPLES
 from crystalforge.table_files import same_rows, write_row_groups
 

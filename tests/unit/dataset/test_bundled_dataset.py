@@ -15,8 +15,8 @@ from crystalforge.crystals.symmetry_search import find_space_groups
 from crystalforge.dataset import Dataset, build_dataset, build_or_find, find_dataset, list_datasets
 from crystalforge.dataset.sources import BUNDLED_PATH
 from crystalforge.errors import BusyError, DamagedFileError, DatasetNotFoundError, SourceError, UsageError
-from crystalforge.files import exclusive
 from crystalforge.home import Home
+from crystalforge.locks import exclusive
 from crystalforge.schemas import MATERIALS
 from crystalforge.symmetry import expand_orbits
 

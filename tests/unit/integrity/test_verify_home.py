@@ -15,10 +15,11 @@ from small_catalog import digest
 from small_generation import TRAINING_ID
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
-from crystalforge.files import exclusive, read_json, write_json
+from crystalforge.files import read_json, write_json
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import EVALUATION_FILE, Home
 from crystalforge.integrity import Finding, Kind, verify_home
+from crystalforge.locks import exclusive
 from crystalforge.schemas import SAMPLES
 from crystalforge.schemas.states import SAMPLE_STATES
 

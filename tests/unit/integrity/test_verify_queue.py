@@ -13,10 +13,11 @@ import pytest
 from small_catalog import digest
 from small_queue import crystals, stand_in_recipe, work_off
 
-from crystalforge.files import exclusive, read_json, write_json
+from crystalforge.files import read_json, write_json
 from crystalforge.home import Home
 from crystalforge.integrity import Kind, verify_home
 from crystalforge.jobs.repair import repair_home
+from crystalforge.locks import exclusive
 from crystalforge.validation.claims import claim
 from crystalforge.validation.export import export_ledger
 from crystalforge.validation.ledger import LEDGER_FILE, Ledger

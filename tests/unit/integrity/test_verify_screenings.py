@@ -13,12 +13,13 @@ import pytest
 from small_catalog import digest
 
 from crystalforge.catalog.shards import ShardManifest, ShardRecord, read_shard, write_shard
-from crystalforge.files import exclusive, read_json, write_json
+from crystalforge.files import read_json, write_json
 from crystalforge.home import Home
 from crystalforge.integrity import Finding, Kind, verify_home
 from crystalforge.jobs.repair import repair_home
 from crystalforge.jobs.screen import read_relaxations, relax_here, screen
 from crystalforge.jobs.screening_plans import load_screening, plan_screening
+from crystalforge.locks import exclusive
 from crystalforge.screening.choosing import choose_inputs
 from crystalforge.screening.energy_scale import given_scale
 from crystalforge.screening.hull import ReferenceHull

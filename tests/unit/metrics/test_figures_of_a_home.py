@@ -15,9 +15,10 @@ from small_metrics import add_work
 
 from crystalforge.catalog.compaction import compact_generation
 from crystalforge.catalog.query import open_catalog
-from crystalforge.files import append_line, exclusive
+from crystalforge.files import append_line
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
+from crystalforge.locks import exclusive
 from crystalforge.metrics.collector import HomeCollector, registry_of
 from crystalforge.metrics.families import FAMILIES, Figures
 from crystalforge.metrics.server import metrics_text

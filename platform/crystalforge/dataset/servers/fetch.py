@@ -25,8 +25,9 @@ from crystalforge.dataset.servers.request import (
 )
 from crystalforge.dataset.servers.transport import Transport
 from crystalforge.errors import SourceError
-from crystalforge.files import exclusive, read_record, utc_now, write_json
+from crystalforge.files import read_record, utc_now, write_json
 from crystalforge.home import Home
+from crystalforge.locks import exclusive
 
 Progress = Callable[[int, int], None]
 logger = logging.getLogger(__name__)
