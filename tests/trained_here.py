@@ -31,7 +31,7 @@ def train_here(home: Home) -> Path:
     dataset, recipe = find_dataset(home), small_recipe()
     training_id = training_id_of(recipe, dataset, SEED)
     folder = home.trainings / training_id
-    write_training_record(folder, training_id, recipe, dataset, SEED, GROUPS)
+    write_training_record(folder, training_id, recipe, dataset, SEED, sorted(dataset.manifest.counts))
     for number in GROUPS:
         _train(folder / group_folder_name(number), training_id, dataset, recipe, number)
     return folder
