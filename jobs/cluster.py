@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +88,7 @@ def connected(*, num_cpus: int | None = None, folder: Path | None = None) -> Ite
         return
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    ray._private.worker.print_to_stdstream = _print_to_standard_error
     setting = shared_setting("ray_address")
     try:
         if setting:
@@ -100,13 +100,19 @@ def connected(*, num_cpus: int | None = None, folder: Path | None = None) -> Ite
     except Exception as error:  # the named boundary: Ray raises whatever it met, a bare Exception too
         ray.shutdown()  # ends what had started
         raise _why(error, setting) from error
-    # Ray prints what befalls its tasks to standard output, the rest as it ends; that belongs to a command's results.
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            with _used(folder, alone=setting is None) as cluster:
-                yield cluster
-        finally:
-            ray.shutdown()
+    try:
+        with _used(folder, alone=setting is None) as cluster:
+            yield cluster
+    finally:
+        ray.shutdown()
+
+
+_print = ray._private.worker.print_to_stdstream
+
+
+def _print_to_standard_error(data: dict[str, Any], ignore_prefix: bool) -> None:
+    """What Ray has to say of its tasks; standard output, where it puts that, belongs to the results of a command."""
+    _print({**data, "is_err": True}, ignore_prefix)  # there is no public way
 
 
 @contextlib.contextmanager
