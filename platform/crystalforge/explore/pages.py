@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 
-from crystalforge.viewer import viewer_scripts, viewer_styles
+from crystalforge.viewer import theme_script, viewer_scripts, viewer_styles
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -33,6 +33,7 @@ def page_files() -> dict[str, PageFile]:
     }
     script = "\n;\n".join(viewer_scripts())
     files["/page/viewer.js"] = PageFile(script.encode(), CONTENT_TYPES[".js"])
+    files["/page/theme.js"] = PageFile(theme_script().encode(), CONTENT_TYPES[".js"])
     files["/page/viewer.css"] = PageFile(viewer_styles().encode(), CONTENT_TYPES[".css"])
     files["/"] = files.pop("/page/index.html")
     return files

@@ -13,9 +13,9 @@ from markupsafe import Markup
 from crystalforge.report.context import ReportContext
 from crystalforge.report.formats import FILTERS
 from crystalforge.report.section import Section
-from crystalforge.viewer import inline_script, json_for_html, viewer_scripts, viewer_styles
+from crystalforge.viewer import inline_script, json_for_html, theme_script, viewer_scripts, viewer_styles
 
-OWN_SCRIPTS = ("theme.js", "charts.js", "tables.js", "crystals.js")
+OWN_SCRIPTS = ("charts.js", "tables.js", "crystals.js")
 OWN_STYLE = "report.css"
 # Enforced by the browser: even a library that would ask for something cannot.
 POLICY = (
@@ -49,7 +49,7 @@ def _scripts(with_figures: bool, with_crystals: bool) -> list[str]:
     """Libraries only where something needs them."""
     found = [_plotly()] if with_figures else []
     found += viewer_scripts() if with_crystals else []
-    return found + [inline_script(_own(name)) for name in OWN_SCRIPTS]
+    return [*found, theme_script(), *(inline_script(_own(name)) for name in OWN_SCRIPTS)]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A crystal and a periodic table in a browser, without a network: 3Dmol.js, and what we put around it.
+"""A crystal, a periodic table, and light or dark, in a browser, without a network: 3Dmol.js, and what we put around it.
 
 Python turns a crystal into a scene (``crystal_scene``), the bundled scripts show it (``static/crystal_viewer.js``), and
 ``periodic_table`` draws a heat map. No pages here: those are of ``report`` and ``explore``.
@@ -10,7 +10,7 @@ Python turns a crystal into a scene (``crystal_scene``), the bundled scripts sho
 
 from __future__ import annotations
 
-from crystalforge.viewer.assets import inline_script, json_for_html, viewer_scripts, viewer_styles
+from crystalforge.viewer.assets import inline_script, json_for_html, theme_script, viewer_scripts, viewer_styles
 from crystalforge.viewer.periodic_table import Scale, periodic_table
 from crystalforge.viewer.scene import crystal_scene, relaxed_cell
 
@@ -21,6 +21,7 @@ __all__ = [
     "json_for_html",
     "periodic_table",
     "relaxed_cell",
+    "theme_script",
     "viewer_scripts",
     "viewer_styles",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 
 SCRIPTS = ("vendor/3dmol/3Dmol-min.js", "static/crystal_geometry.js", "static/crystal_viewer.js")
 """In the order in which a page must run them."""
+THEME = "static/theme.js"
 STYLES = ("static/viewer.css", "static/periodic_table.css")
 NOTICE = "3Dmol.js 2.5.5, (c) 2014 University of Pittsburgh and contributors, BSD-3-Clause, https://3dmol.org"
 """Its licence asks that copies of the binary form carry the notice."""
@@ -20,6 +21,11 @@ _UNSAFE_IN_SCRIPT = re.compile(r"<(?=/script|!--)", re.IGNORECASE)
 def viewer_scripts() -> list[str]:
     """Texts for one ``<script>`` each, in order; safe to stand inline."""
     return [inline_script(_text(name)) for name in SCRIPTS]
+
+
+def theme_script() -> str:
+    """Text for a ``<script>``: the button ``#theme``, and the event ``themechange`` for what draws again."""
+    return inline_script(_text(THEME))
 
 
 def viewer_styles() -> str:
