@@ -59,6 +59,7 @@ VALUES: dict[tuple[str, str], Callable[[str], Any]] = {
 NOT_PLANNED = {
     re.compile(r"needs the package 'chgnet'"): "an extra",
     re.compile(r"No training of recipe swap"): "the small home has no such baseline",
+    re.compile(r"has no queue yet"): "the small home has no calculations",
     re.compile(r"No Wyckoff template of space group"): "the small home has models of three space groups",
 }
 """What a command may say to --dry-run, and why."""
