@@ -118,6 +118,7 @@ def test_a_lost_node_costs_no_shard_and_is_named(small_home: Home, cluster: Real
     assert digests(small_home) == after
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(400)
 def test_a_job_is_submitted_once_and_keeps_off_the_head(small_home: Home, cluster: RealCluster) -> None:
     count = ["generate", "--count", "400", "--space-groups", "225,62", "--home", small_home.path]
