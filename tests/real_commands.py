@@ -33,9 +33,9 @@ def start(*arguments: object, environment: Mapping[str, str] | None = None) -> s
     )
 
 
-def wait_until(ready: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
+def wait_until(ready: Callable[[], object], process: subprocess.Popen[bytes], limit_s: float = DEADLINE_S) -> None:
     """Wait until the command has come far enough."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + limit_s
     while not ready():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
