@@ -19,6 +19,7 @@ from typing import Any
 import aiohttp
 import ray
 from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.util.state.exception import RayStateApiException
 
 from crystalforge.errors import ClusterError, UsageError
 from crystalforge.files import fingerprint
@@ -125,7 +126,7 @@ class Submitter:
             yield
         except ray.exceptions.AuthenticationError as error:
             raise ClusterError(refused(f"at RAY_ADDRESS={self.address}")) from error
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError, RayStateApiException) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             repair = NO_AGENT if "No available agent" in first else DASHBOARD
             raise ClusterError(
