@@ -64,7 +64,7 @@ demo: $(VENV)/.installed
 
 # Two files of tests at a time, each with its own Ray where it needs one.
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 fault: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/fault -m "nightly or not nightly" --log-cli-level=INFO
