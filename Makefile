@@ -9,8 +9,7 @@ BENCH ?=
 export CRYSTALFORGE_SHARED
 
 PLATFORM := $(VENV)/bin/platform
-# Python compiles what it imports when it does; to compile all of every package beforehand takes a minute.
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .PHONY: demo test fault cluster s3 dft slurm image lint format bench docs install install-dev mlflow-postgres prometheus clean help
 
