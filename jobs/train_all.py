@@ -140,7 +140,8 @@ def train_all(
     plan = plan_training(home, dataset, recipe, seed=seed, space_groups=space_groups)
     training_id, folder = plan.training_id, plan.folder
     with exclusive(folder, f"The training {training_id}"):
-        _write_training_record(folder, training_id, recipe, dataset, seed)
+        if not (folder / TRAINING_RECORD).is_file():
+            write_json(folder / TRAINING_RECORD, training_record(training_id, recipe, dataset, seed))
         done = plan.trained()
         missing = [number for number in plan.wanted if number not in done]
         if on_start:
@@ -194,10 +195,9 @@ def _wanted_groups(dataset: Dataset, space_groups: Sequence[int] | None) -> list
     return sorted((number for number in wanted if number not in poor), key=lambda number: (-counts[number], number))
 
 
-def _write_training_record(folder: Path, training_id: str, recipe: Recipe, dataset: Dataset, seed: int) -> None:
-    if (folder / TRAINING_RECORD).is_file():
-        return
-    record = {
+def training_record(training_id: str, recipe: Recipe, dataset: Dataset, seed: int) -> dict[str, Any]:
+    """What decides a training, noted before it begins; its space groups are all that the dataset has crystals for."""
+    return {
         "training_id": training_id,
         "recipe": recipe.name,
         "recipe_values": recipe.model_dump(),
@@ -209,7 +209,6 @@ def _write_training_record(folder: Path, training_id: str, recipe: Recipe, datas
         "counts": {str(number): n for number, n in sorted(dataset.manifest.counts.items())},
         "created_at": utc_now(),
     }
-    write_json(folder / TRAINING_RECORD, record)
 
 
 def _train_missing(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pyarrow.compute as pc
 import torch
-from small_training import write_training_record
 
 from crystalforge.dataset import Dataset, find_dataset, training_table
 from crystalforge.files import utc_now, write_json
@@ -16,10 +15,10 @@ from crystalforge.gan.methods import method_of
 from crystalforge.gan.model import training_statistics
 from crystalforge.gan.recipe import Recipe, load_recipe
 from crystalforge.generation.plan import GenerationPlan
-from crystalforge.home import MODEL_RECORD, Home, group_folder_name
+from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
 from crystalforge.jobs.generate import draw_here, generate
 from crystalforge.jobs.generation_plans import plan_generation
-from crystalforge.jobs.train_all import training_id_of
+from crystalforge.jobs.train_all import training_id_of, training_record
 from crystalforge.jobs.trained_models import find_models
 
 SEED = 0
@@ -32,7 +31,9 @@ def add_candidates(home: Home, *, count: int = 240, shard_size: int = 100) -> Ge
     recipe = load_recipe("donor")
     training_id = training_id_of(recipe, dataset, SEED)
     folder = home.trainings / training_id
-    write_training_record(folder, training_id, recipe, dataset, SEED, GROUPS)
+    counts = {str(number): dataset.manifest.counts[number] for number in GROUPS}
+    record = training_record(training_id, recipe, dataset, SEED) | {"space_groups": GROUPS, "counts": counts}
+    write_json(folder / TRAINING_RECORD, record)
     for number in GROUPS:
         _fit(home, dataset, recipe, training_id, number)
     choices = {"seed": SEED, "shard_size": shard_size, "min_contact_ratio": 0.75}

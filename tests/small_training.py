@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crystalforge.dataset import Dataset
-from crystalforge.files import utc_now, write_json
 from crystalforge.gan.recipe import Recipe, load_recipe, recipe_from_values
-from crystalforge.home import TRAINING_RECORD
 
 GROUPS = [225, 62]
 
@@ -31,25 +27,6 @@ def small_forge_recipe(**optimisation: float) -> Recipe:
     values["optimisation"] |= {"batch_size": 16, "generator_steps": 6, "steps_per_epoch": 2, "patience": 0}
     values["optimisation"] |= optimisation
     return recipe_from_values(values, "small-forge")
-
-
-def write_training_record(
-    folder: Path, training_id: str, recipe: Recipe, dataset: Dataset, seed: int, groups: Sequence[int]
-) -> None:
-    """The record of a training of some groups, as ``train-all`` writes it of all."""
-    record = {
-        "training_id": training_id,
-        "recipe": recipe.name,
-        "recipe_values": recipe.model_dump(),
-        "dataset_id": dataset.dataset_id,
-        "dataset_checksum": dataset.checksum,
-        "seed": seed,
-        "generator_steps": recipe.total_steps,
-        "space_groups": list(groups),
-        "counts": {str(number): dataset.manifest.counts[number] for number in groups},
-        "created_at": utc_now(),
-    }
-    write_json(folder / TRAINING_RECORD, record)
 
 
 def write_recipe(path: Path, recipe: Recipe) -> Path:

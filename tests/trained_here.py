@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-from small_training import GROUPS, small_recipe, write_training_record
+from small_training import GROUPS, small_recipe
 
 from crystalforge.dataset import Dataset, find_dataset, training_table
 from crystalforge.files import append_line, utc_now, write_json
@@ -17,8 +17,8 @@ from crystalforge.gan.model import training_statistics
 from crystalforge.gan.recipe import Recipe
 from crystalforge.generation.distributions import compare_distributions
 from crystalforge.generation.sampling import accepted_shares
-from crystalforge.home import MODEL_RECORD, Home, group_folder_name
-from crystalforge.jobs.train_all import training_id_of
+from crystalforge.home import MODEL_RECORD, TRAINING_RECORD, Home, group_folder_name
+from crystalforge.jobs.train_all import training_id_of, training_record
 from crystalforge.jobs.train_group import DISTRIBUTIONS, PROGRESS
 
 SEED = 3
@@ -31,7 +31,7 @@ def train_here(home: Home) -> Path:
     dataset, recipe = find_dataset(home), small_recipe()
     training_id = training_id_of(recipe, dataset, SEED)
     folder = home.trainings / training_id
-    write_training_record(folder, training_id, recipe, dataset, SEED, sorted(dataset.manifest.counts))
+    write_json(folder / TRAINING_RECORD, training_record(training_id, recipe, dataset, SEED))
     for number in GROUPS:
         _train(folder / group_folder_name(number), training_id, dataset, recipe, number)
     return folder

@@ -25,6 +25,8 @@ from crystalforge.object_store import on_store
 
 logger = logging.getLogger(__name__)
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of the system that tell of a full disk or a quota."""
 TEMPORARY_SUFFIX = ".partial"
 FLUSHING_THREADS = 16
 
@@ -44,7 +46,7 @@ def nearest_existing(path: Path) -> Path:
 
 
 def _explain(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_ROOM:
         free = shutil.disk_usage(nearest_existing(path)).free / 2**20
         return f"No space left to write {path}: {free:.1f} MiB free. Free some space and run the same command again."
     return f"Cannot use {path}: {error.strerror or error}. Check that the folder exists and is yours to write."

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from crystalforge.errors import BusyError
 from crystalforge.files import fingerprint, open_for_appending, storage_errors
@@ -37,10 +38,9 @@ def exclusive(folder: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            stream.seek(0)
-            holder = stream.read().decode(errors="replace").strip() or "unknown"
             raise BusyError(
-                f"{what} is in use by process {holder} ({lock}). Wait until it ends, or stop it, then run this again."
+                f"{what} is in use by process {_holder(stream)} ({lock}). Wait until it ends, or stop it, then run "
+                "this again."
             ) from None
         with storage_errors(lock):  # past the buffer, which would try a failed write again when it is closed
             os.ftruncate(stream.fileno(), 0)
@@ -65,5 +65,11 @@ def held_by(folder: Path) -> str | None:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return stream.read().decode(errors="replace").strip() or "unknown"
+            return _holder(stream)
     return None
+
+
+def _holder(stream: BinaryIO) -> str:
+    """Id of the process, as it wrote it into its lock."""
+    stream.seek(0)
+    return stream.read().decode(errors="replace").strip() or "unknown"

@@ -23,7 +23,7 @@ from crystalforge.cli.explore import explore
 from crystalforge.cli.export import export
 from crystalforge.cli.generate import generate
 from crystalforge.cli.interrupts import second_one_ends_at_once
-from crystalforge.cli.leaving import NO_ROOM, leave, no_room
+from crystalforge.cli.leaving import UNWRITABLE, leave, no_room
 from crystalforge.cli.metrics import metrics
 from crystalforge.cli.report import report
 from crystalforge.cli.schema import schema
@@ -152,6 +152,6 @@ def main() -> None:
     except SystemExit as end:
         leave(end.code)
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in UNWRITABLE:
             raise
         leave(no_room(error))

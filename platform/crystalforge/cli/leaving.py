@@ -9,7 +9,9 @@ import sys
 import threading
 from typing import NoReturn
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+from crystalforge.files import NO_ROOM
+
+UNWRITABLE = (*NO_ROOM, errno.EFBIG)
 """Errors of the system that tell of a full disk, a quota, or a limit on the size of files."""
 
 

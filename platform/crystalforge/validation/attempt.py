@@ -6,7 +6,6 @@ file exists is over and is never run again.
 
 from __future__ import annotations
 
-import errno
 import marshal
 import os
 import platform
@@ -19,7 +18,7 @@ from typing import Any
 
 from crystalforge import __version__
 from crystalforge.errors import CrystalforgeError
-from crystalforge.files import read_record, sha256_of_file, storage_errors, utc_now, write_json
+from crystalforge.files import NO_ROOM, read_record, sha256_of_file, storage_errors, utc_now, write_json
 from crystalforge.validation.crystal import Crystal
 from crystalforge.validation.engines import find_engine
 from crystalforge.validation.engines.contract import AttemptError, Command, Ending, Engine, Job, ending_to_json
@@ -174,7 +173,7 @@ def tail(path: Path, size: int = LONGEST_TEXT) -> str:
 
 def _class_of(error: Exception) -> ErrorClass:
     cause = error.__cause__ if isinstance(error, CrystalforgeError) else error
-    full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+    full = isinstance(cause, OSError) and cause.errno in NO_ROOM
     if isinstance(cause, MemoryError):
         return ErrorClass.OUT_OF_MEMORY
     return ErrorClass.DISK_FULL if full else ErrorClass.INTERNAL

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import typer
+from real_commands import cpu_of_children
 from typer.testing import CliRunner
 
 import crystalforge
@@ -21,11 +21,6 @@ def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[s
     return subprocess.run(program, capture_output=True, text=True, check=False, timeout=60, **options)  # type: ignore[call-overload]
 
 
-def _cpu_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def test_the_installed_command_shows_its_version() -> None:
     script = Path(sys.executable).with_name("platform")
     result = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60)
@@ -36,9 +31,9 @@ def test_help_names_every_command_in_half_a_second() -> None:
     """Of processor time, as other tests run beside this one."""
 
     def seconds(program: list[str]) -> float:
-        start = _cpu_of_children()
+        start = cpu_of_children()
         subprocess.run(program, capture_output=True, check=True, timeout=60)
-        return _cpu_of_children() - start
+        return cpu_of_children() - start
 
     bare = min(seconds([sys.executable, "-c", "pass"]) for _ in range(3))
     program = [sys.executable, "-c", "from crystalforge.cli import main; main()", "--help"]
