@@ -7,11 +7,13 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
 from crystalforge import files
 from crystalforge.catalog.compaction import compact_generation
 from crystalforge.catalog.manifest_lines import LINES_FOLDER
 from crystalforge.catalog.shards import MANIFEST_NAME, ShardManifest
+from crystalforge.cli.app import app
 from crystalforge.errors import StorageError
 from crystalforge.home import Home
 from crystalforge.local_disk import local_state, network_kind
@@ -53,6 +55,18 @@ def test_the_ledger_is_refused_with_the_repair(shared_folder: Path) -> None:
 def test_a_generation_is_compacted_on_a_disk_of_this_machine_alone(shared_folder: Path) -> None:
     with pytest.raises(StorageError, match=r"generation to compact cannot lie on .*nfs4.* Copy its home to one"):
         compact_generation(shared_folder / "home" / "generations" / "94b1055ab0")
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]])
+def test_a_dry_compaction_is_refused_where_compaction_is(
+    drawn_home: Home, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    mounts = [SimpleNamespace(mountpoint=str(drawn_home.path), fstype="nfs4")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
+    (folder,) = drawn_home.generations.iterdir()
+    found = CliRunner().invoke(app, ["compact", folder.name, "--home", str(drawn_home.path), *options])
+    assert found.exit_code == 1
+    assert "The generation to compact cannot lie on" in " ".join(found.stderr.split())
 
 
 def test_the_store_of_runs_is_refused_unless_another_is_named(

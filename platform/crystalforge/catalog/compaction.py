@@ -58,6 +58,19 @@ class CompactionSummary:
     """SHA-256 of what was drawn, by shard: the same before and after."""
 
 
+def require_compactable(folder: Path) -> None:
+    """Refuse a generation whose files readers elsewhere would lose under their hands.
+
+    Raises:
+        StorageError: it is not on a disk of this machine.
+    """
+    require_local_disk(
+        folder,
+        "The generation to compact",
+        "Copy its home to one and compact it there; on a store or a network file system it is read as it is",
+    )
+
+
 def compact_generation(
     folder: Path,
     *,
@@ -75,13 +88,9 @@ def compact_generation(
         BusyError: another command is drawing or compacting it.
         DamagedFileError: a shard is not what the manifest says; nothing of its space group was changed.
         StorageError: a file could not be written, and what is committed stays; or the generation is not on a disk of
-            this machine, so that readers elsewhere would lose files under their hands.
+            this machine.
     """
-    require_local_disk(
-        folder,
-        "The generation to compact",
-        "Copy its home to one and compact it there; on a store or a network file system it is read as it is",
-    )
+    require_compactable(folder)
     manifest = ShardManifest(folder)
     with exclusive(folder, f"The generation {folder.name}"):
         remove_left_over(folder)

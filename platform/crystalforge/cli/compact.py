@@ -39,7 +39,7 @@ def compact(
 
       platform compact 94b1055ab0 --rows 250000 --json
     """
-    from crystalforge.catalog.compaction import compact_generation
+    from crystalforge.catalog.compaction import compact_generation, require_compactable
     from crystalforge.catalog.compaction_plan import plan_compaction
     from crystalforge.catalog.shards import ShardManifest
     from crystalforge.cli.progress import progress
@@ -48,6 +48,7 @@ def compact(
 
     where = Home.locate(home)
     folder = find_generation(where, generation).folder
+    require_compactable(folder)
     plan = plan_compaction(ShardManifest(folder).records(), rows)
     if dry_run:
         from crystalforge.cli.dry_runs import dry_compaction
