@@ -14,6 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from real_commands import finish, start, stop, wait_until
 from small_training import small_forge_recipe, small_recipe, write_recipe
+from trained_here import train_group_here
 
 from crystalforge.dataset import find_dataset
 from crystalforge.files import read_json, read_lines
@@ -50,17 +51,13 @@ def _model_checksum(home: Home) -> str:
 
 
 @pytest.fixture(scope="module")
-def undisturbed_checksum(
-    bundled_home: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
-) -> Callable[[str], str]:
-    """The model that the training of a recipe makes when nobody stops it."""
+def undisturbed_checksum(bundled_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The model that the training of a recipe makes when nobody stops it, and without Ray."""
 
     @functools.cache
     def checksum(recipe: str) -> str:
         folder = tmp_path_factory.mktemp("undisturbed")
-        home = Home.locate(shutil.copytree(bundled_home.path, folder / "home"))
-        train_all(home, find_dataset(home), RECIPES[recipe], space_groups=[164])
-        return _model_checksum(home)
+        return train_group_here(folder, recipe, find_dataset(bundled_home), RECIPES[recipe], 164, seed=0)
 
     return checksum
 

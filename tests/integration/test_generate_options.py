@@ -9,14 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from click.testing import Result
+from trained_here import train_here
 from typer.testing import CliRunner
 
 from crystalforge.catalog.query import open_catalog
 from crystalforge.cli.app import app
 from crystalforge.dataset import build_dataset, find_dataset
 from crystalforge.files import read_json
+from crystalforge.gan.recipe import load_recipe
 from crystalforge.home import Home
-from crystalforge.jobs.recipe_models import models_of_recipe
 
 GROUPS = [141, 227]
 Generate = Callable[..., Result]
@@ -29,7 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Home:
     """A home with the baseline swap of two space groups."""
     home = Home.locate(tmp_path_factory.mktemp("options") / "home")
     build_dataset(home, "bundled", space_groups=GROUPS)
-    models_of_recipe(home, "swap", lambda _: None)
+    train_here(home, load_recipe("swap"), GROUPS, seed=0)
     return home
 
 

@@ -109,12 +109,6 @@ def test_every_model_is_registered_under_the_alias(trained_by_ray: tuple[Home, T
         assert open_checkpoint(Path(folder)).model_checksum == models.checksum(number)
 
 
-def _path(text: str):
-    from pathlib import Path
-
-    return Path(text)
-
-
 def test_distributions_stand_beside_their_null(trained_by_ray: tuple[Home, TrainingSummary]) -> None:
     _, summary = trained_by_ray
     distributions = read_json(summary.folder / "space_group_number=225" / "distributions.json")
