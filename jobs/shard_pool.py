@@ -7,6 +7,8 @@ own file. (Ray Data's own Parquet writer doubles the rows of a second run and le
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +24,10 @@ from crystalforge.jobs.versions import Versions, refuse_here
 
 WORKER_CPUS = 0.5
 """Of each worker: a pool that takes every CPU starves Ray Data's own readers and hangs."""
+THREADS_S = 10.0
+"""They end within milliseconds, unless the machine is busy or a node does not answer."""
+WORKING_THREADS = ("iter_threaded", "StreamingExecutor", "ray-data-metadata-prefetch")
+"""Names of those of Ray Data that ask Ray; its "Prefetcher" sleeps until it is asked, and is never told to end."""
 
 
 class PoolLostError(CrystalforgeError):
@@ -62,6 +68,7 @@ def work_off(
         room = cluster.room()
         n_workers = max(1, min(int(room.get("CPU", 1)), len(shards), most_workers or len(shards)))
         rows = ray.data.from_items([asdict(shard) for shard in shards], override_num_blocks=len(shards))
+        earlier = set(threading.enumerate())
         lines = rows.map(
             CheckedWorker,
             fn_constructor_args=(cluster.versions, worker, arguments),
@@ -73,7 +80,17 @@ def work_off(
             yield from lines.iter_rows()
         except ray.exceptions.RayError as error:
             raise PoolLostError(str(error).strip().splitlines()[-1]) from error
-        except (KeyboardInterrupt, GeneratorExit):
-            # Ray Data's thread is ended before Ray is: one that asks a Ray that is gone ends this process with code 1.
+        finally:
             lines._synchronize_progress_bar()  # there is no public way
-            raise
+            _wait_for_threads(earlier)
+
+
+def _wait_for_threads(earlier: set[threading.Thread]) -> None:
+    """Let Ray Data's threads end before Ray does: one that asks a Ray that is gone ends this process with code 1.
+
+    Stopped in the middle, Ray Data tells its threads to end and does not wait for them.
+    """
+    deadline = time.monotonic() + THREADS_S
+    for thread in set(threading.enumerate()) - earlier:
+        if thread.name.startswith(WORKING_THREADS):
+            thread.join(max(0.0, deadline - time.monotonic()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import threading
 from pathlib import Path
 
 import psutil
@@ -121,6 +122,21 @@ def test_killed_workers_do_not_change_the_bytes(
     assert killed
     assert summary.rows == 600
     assert digests(trained_home, plan) == before
+
+
+def test_a_generation_that_is_stopped_leaves_no_thread_that_could_still_ask_ray(
+    trained_home: Home, ray_session: None
+) -> None:
+    """A thread that asks a Ray that is gone ends the process without a word."""
+    plan = make_plan(trained_home, shard_size=20)
+    earlier = set(threading.enumerate())
+
+    def stop(rows: int, planned: int, accepted: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(trained_home, plan, progress=stop)
+    assert {thread.name for thread in set(threading.enumerate()) - earlier} <= {"Prefetcher"}
 
 
 def test_a_generation_in_use_is_busy(undisturbed: tuple[Home, GenerationPlan, dict[str, str]]) -> None:
