@@ -17,13 +17,13 @@ from small_generation import plan_of_command
 
 from crystalforge.generation.plan import GenerationPlan
 from crystalforge.home import Home
-from crystalforge.jobs.generate import generate
+from crystalforge.jobs.generate import draw_here, generate
 
 logger = logging.getLogger(__name__)
 
 COUNT, SHARD_SIZE = 3000, 50
 COMMAND = ["generate", "--count", COUNT, "--shard-size", SHARD_SIZE, "--space-groups", "225,62"]
-N_KILLS = [1, pytest.param(20, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)])]
+MANY = pytest.param(20, marks=[pytest.mark.nightly, pytest.mark.timeout(3600)])
 
 
 def _plan(home: Home) -> GenerationPlan:
@@ -32,13 +32,11 @@ def _plan(home: Home) -> GenerationPlan:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    trained: Home, tmp_path_factory: pytest.TempPathFactory, ray_session: None
-) -> tuple[dict[str, str], float]:
-    """Digests of the generation that nobody stops, and the seconds it takes on a Ray that runs already."""
+def undisturbed(trained: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Digests of the generation that nobody stops, drawn without Ray."""
     home = Home.locate(shutil.copytree(trained.path, tmp_path_factory.mktemp("undisturbed") / "home"))
-    summary = generate(home, _plan(home))
-    return digests(home), summary.seconds
+    generate(home, _plan(home), draw=draw_here)
+    return digests(home)
 
 
 def _assert_undisturbed(home: Home, expected: dict[str, str]) -> None:
@@ -46,15 +44,14 @@ def _assert_undisturbed(home: Home, expected: dict[str, str]) -> None:
     assert_complete(home, _plan(home).counts)
 
 
-@pytest.mark.parametrize("n_kills", N_KILLS)
+@pytest.mark.parametrize("n_kills", [1, MANY])
 def test_a_generation_survives_kills_of_its_driver(
-    trained_home: Home, undisturbed: tuple[dict[str, str], float], n_kills: int
+    trained_home: Home, undisturbed: dict[str, str], n_kills: int
 ) -> None:
     """Each command goes on where the one that was killed stopped; one that ends first makes room for the next.
 
     Of four kills, three fall between two shards or within one, and one into Ray's start.
     """
-    expected, _ = undisturbed
     moments = random.Random(n_kills)
     n_killed = n_killed_midway = 0
     while n_killed < n_kills:
@@ -63,17 +60,17 @@ def test_a_generation_survives_kills_of_its_driver(
         if _comes_to_its_moment(process, trained_home, moments, midway=n_killed % 4 != 3):
             stop(process)
             n_killed += 1
-            n_killed_midway += before < len(manifest_lines(trained_home)) < len(expected)
+            n_killed_midway += before < len(manifest_lines(trained_home)) < len(undisturbed)
             if trained_home.generations.exists():
                 committed = digests(trained_home)
-                assert committed.items() <= expected.items(), "what is committed is whole"
+                assert committed.items() <= undisturbed.items(), "what is committed is whole"
         else:
             assert process.returncode == 0, process.communicate()
             process.communicate()
-            _assert_undisturbed(trained_home, expected)
+            _assert_undisturbed(trained_home, undisturbed)
             shutil.rmtree(trained_home.generations)
     assert f"{COUNT} rows" in finish(*COMMAND, "--home", trained_home.path)
-    _assert_undisturbed(trained_home, expected)
+    _assert_undisturbed(trained_home, undisturbed)
     assert n_killed_midway >= max(1, n_kills // 2), "it was killed in the middle of its work"
     logger.info("event=driver_kills n=%d midway=%d", n_killed, n_killed_midway)
 
@@ -90,29 +87,30 @@ def _comes_to_its_moment(process: subprocess.Popen[bytes], home: Home, moments: 
     return process.poll() is None
 
 
-@pytest.mark.parametrize("n_kills", N_KILLS)
+@pytest.mark.parametrize("n_kills", [MANY])  # one kill of all of them: tests/integration/test_generate.py
 def test_a_generation_survives_kills_of_its_workers(
-    trained_home: Home, undisturbed: tuple[dict[str, str], float], n_kills: int
+    trained_home: Home, undisturbed: dict[str, str], ray_session: None, n_kills: int
 ) -> None:
-    expected, seconds = undisturbed
     moments = random.Random(n_kills)
     n_killed = 0
     while n_killed < n_kills:
         shutil.rmtree(trained_home.generations, ignore_errors=True)
         killed: list[int] = []
-        killer = threading.Thread(target=_kill_one, args=(moments.uniform(0, seconds), killed))
+        moment = moments.randrange(len(undisturbed))
+        killer = threading.Thread(target=_kill_one, args=(trained_home, moment, killed), daemon=True)
         killer.start()
         summary = generate(trained_home, _plan(trained_home))
         killer.join()
         n_killed += len(killed)
         assert summary.rows == COUNT
-        _assert_undisturbed(trained_home, expected)
+        _assert_undisturbed(trained_home, undisturbed)
     logger.info("event=worker_kills n=%d", n_killed)
 
 
-def _kill_one(delay_s: float, killed: list[int]) -> None:
-    """Kill a worker of this process's Ray after a time, if there is one then, and note its process id."""
-    time.sleep(delay_s)
+def _kill_one(home: Home, moment: int, killed: list[int]) -> None:
+    """Kill a worker of this process's Ray once so many shards are committed, if there is one then; note its id."""
+    while len(manifest_lines(home)) < moment:
+        time.sleep(0.01)
     for process in _map_workers():
         process.kill()
         killed.append(process.pid)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from real_commands import finish, start
-from small_training import small_recipe, write_recipe
+from small_training import small_forge_recipe, small_recipe, write_recipe
 
 from crystalforge.dataset import find_dataset
 from crystalforge.files import read_json, read_lines
@@ -39,20 +39,20 @@ def _free_port() -> int:
         return port
 
 
-def _steps(uri: str, home: Home) -> list[int]:
-    """Steps of the training that the store has."""
+def _steps(uri: str, home: Home, metric: str = "generator_loss") -> list[int]:
+    """Steps of the training that the store has of a metric."""
     (path,) = home.trainings.glob(f"*/{RUNS}")
     run_id = read_json(path)["children"]["164"]
     client = MlflowClient(uri)
     assert client.get_run(run_id).info.status == "FINISHED"
-    return sorted({point.step for point in client.get_metric_history(run_id, "generator_loss")})
+    return sorted({point.step for point in client.get_metric_history(run_id, metric)})
 
 
 @pytest.mark.ray
 def test_a_store_that_does_not_answer_at_the_start(
     home: Home, ray_session: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recipe = small_recipe(generator_steps=6)
+    recipe = small_forge_recipe(generator_steps=6)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{_free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     down = train_all(home, find_dataset(home), recipe, space_groups=[164])
@@ -62,6 +62,7 @@ def test_a_store_that_does_not_answer_at_the_start(
     up = train_all(home, find_dataset(home), recipe, space_groups=[164])
     assert up.already_trained == [164]
     assert _steps(up.tracking_uri, home) == [2, 4, 6]
+    assert _steps(up.tracking_uri, home, "validation_placed_share") == [2, 4, 6]
 
 
 @pytest.mark.ray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import threading
@@ -113,10 +114,11 @@ def test_killed_workers_do_not_change_the_bytes(
     def kill_workers_once(*_: int) -> None:
         if killed:
             return
-        for process in psutil.process_iter(["cmdline"]):
-            if "MapWorker" in " ".join(process.info["cmdline"] or []):
-                process.kill()
-                killed.append(process.pid)
+        for process in psutil.Process().children(recursive=True):  # of this Ray alone, should another one run
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "MapWorker" in " ".join(process.cmdline()):
+                    process.kill()
+                    killed.append(process.pid)
 
     summary = generate(trained_home, plan, progress=kill_workers_once)
     assert killed

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 from mlflow.tracking import MlflowClient
-from small_training import small_forge_recipe
 
 from crystalforge.dataset import find_dataset
 from crystalforge.files import read_json, write_json
 from crystalforge.gan.recipe import recipe_from_values
 from crystalforge.home import Home
-from crystalforge.jobs.train_all import train_all
 from crystalforge.jobs.training_log import RUNS, TrainingLog
 from crystalforge.tracking import EXPERIMENT, MODEL_ALIAS, Tracker, registered_name
 
@@ -47,24 +45,6 @@ def test_a_store_that_was_down_gets_everything_later(trained_home: Home, caplog:
         assert client.get_run(run_id).info.status == "FINISHED"
         assert [point.step for point in client.get_metric_history(run_id, "generator_loss")] == [2, 4, 6]
         assert client.get_model_version_by_alias(registered_name(number), MODEL_ALIAS).run_id == run_id
-
-
-@pytest.mark.ray
-def test_a_forge_training_ends_while_the_store_is_down(
-    trained_home: Home, ray_session: None, caplog: pytest.LogCaptureFixture
-) -> None:
-    trained_home.mlflow.write_text("a file where the store should be")
-    dataset, recipe = find_dataset(trained_home), small_forge_recipe()
-    with caplog.at_level(logging.WARNING):
-        first = train_all(trained_home, dataset, recipe, space_groups=[62])
-    assert (len(first.trained), first.failed) == (1, {})
-    assert len([r for r in caplog.records if "event=tracking_failed" in r.message]) == 1, "one warning, not many"
-    trained_home.mlflow.unlink()
-    again = train_all(trained_home, dataset, recipe, space_groups=[62])
-    assert (again.trained, again.already_trained) == ([], [62])
-    run_id = read_json(again.folder / RUNS)["children"]["62"]
-    history = MlflowClient(again.tracking_uri).get_metric_history(run_id, "validation_placed_share")
-    assert [point.step for point in history] == [2, 4, 6]
 
 
 def test_a_run_that_the_store_lost_is_made_anew_with_all_its_epochs(trained_home: Home) -> None:
