@@ -113,10 +113,10 @@ def ray_head(log: Path) -> Iterator[Path]:
     ports = {"port": free_port(), "dashboard-port": free_port(), "metrics-export-port": free_port()}
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", f"--temp-dir={folder}"]
     command += ["--num-cpus=1", "--include-dashboard=true", "--dashboard-host=127.0.0.1", "--disable-usage-stats"]
-    command += [f"--{name}={port}" for name, port in ports.items()] + ["--node-ip-address=127.0.0.1"]
+    command += [f"--{name}={port}" for name, port in ports.items()]
     environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "t" * 64, "RAY_agent_register_timeout_ms": "150000"}
     nodes = folder / "prom_metrics_service_discovery.json"
-    node = f"127.0.0.1:{ports['metrics-export-port']}"
+    node = f':{ports["metrics-export-port"]}"'  # whatever address of this machine Ray takes
     try:
         with running(command, log, env=os.environ | environment) as process:
             deadline = time.monotonic() + START_S
