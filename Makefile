@@ -68,8 +68,9 @@ test: $(VENV)/.installed-dev
 fault: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/fault -m "nightly or not nightly" --log-cli-level=INFO
 
+# Without the log while they run, which takes standard output away from commands that a test runs in its own process.
 s3: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest -m "nightly or not nightly" --log-cli-level=INFO tests/integration/test_store_home.py \
+	$(VENV)/bin/python -m pytest -v -m "nightly or not nightly" tests/integration/test_store_home.py \
 	  tests/fault/test_store_faults.py tests/unit/test_object_store.py tests/unit/catalog/test_manifest_lines.py
 
 cluster: $(VENV)/.installed-dev
