@@ -114,8 +114,8 @@ def _anchor(title: str) -> str:
 
 def _origin(record: dict[str, Any]) -> str:
     """The line below a section: when, how long, with which options."""
-    # Where a home lies is no result; a note stands in its section.
-    told = {key: value for key, value in record["options"].items() if key not in ("home", "note")}
+    # Where a home or its samples lie is no result; a note stands in its section.
+    told = {key: value for key, value in record["options"].items() if key not in ("home", "work", "note")}
     given = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in told.items())
     options = f" Options that are not the defaults: `{given}`." if given else ""
     return f"*Measured on {record['date']}, in {record['wall_s'] / 60:.1f} min of wall time.*{options}"
