@@ -61,10 +61,9 @@ demo: $(VENV)/.installed
 	@echo "Training runs in MLflow:   $(PLATFORM) ui --home $(DEMO_HOME)"
 	@echo "Your own questions:        $(PLATFORM) sql --home $(DEMO_HOME) \"SELECT * FROM candidates LIMIT 5\""
 
-# Two files of tests at a time, each with its own Ray where it needs one. In the order of the folders, which has the long
-# ones first: the files with the fewest tests, which would else come last, are the longest.
+# Two files of tests at a time, each with its own Ray where it needs one.
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 fault: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m pytest tests/fault -m "nightly or not nightly" --log-cli-level=INFO
