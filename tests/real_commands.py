@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -65,6 +66,19 @@ def cpu_of_children() -> float:
     """Processor time (s) of all processes that this one started and that have ended; no matter what others take."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def kill_workers(kind: str, most: int | None = None) -> list[int]:
+    """Kill the workers of this process's own Ray that show this name, whatever else runs; process ids of the killed."""
+    killed: list[int] = []
+    for process in psutil.Process().children(recursive=True):
+        if len(killed) == most:
+            break
+        with contextlib.suppress(psutil.NoSuchProcess):  # some end while we look
+            if kind in " ".join(process.cmdline()):
+                process.kill()
+                killed.append(process.pid)
+    return killed
 
 
 def manifest_lines(home: Home) -> list[dict]:

@@ -6,11 +6,11 @@ The recipe ``donor`` is fitted to three space groups in seconds and needs no net
 from __future__ import annotations
 
 import pyarrow.compute as pc
-import torch
 
 from crystalforge.dataset import Dataset, find_dataset, training_table
 from crystalforge.files import utc_now, write_json
 from crystalforge.gan.checkpoint import save_checkpoint
+from crystalforge.gan.compositions.threads import one_thread
 from crystalforge.gan.methods import method_of
 from crystalforge.gan.model import training_statistics
 from crystalforge.gan.recipe import Recipe, load_recipe
@@ -47,12 +47,10 @@ def _fit(home: Home, dataset: Dataset, recipe: Recipe, training_id: str, number:
     materials = dataset.materials()
     crystals = materials.filter(pc.equal(materials["space_group_number"], number))
     table = training_table(crystals, number)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     method = method_of(recipe).trainer
-    trainer = method.create(number, recipe, SEED, "cpu")
-    trainer.train_epoch(method.prepare(table, recipe, SEED))
-    torch.set_num_threads(threads)
+    with one_thread():
+        trainer = method.create(number, recipe, SEED, "cpu")
+        trainer.train_epoch(method.prepare(table, recipe, SEED))
     statistics = training_statistics(table.atomic_numbers, crystals["volume_per_atom"].to_numpy())
     checksum = save_checkpoint(group / "checkpoint_1", trainer, statistics, {"training_id": training_id})
     record = {"space_group_number": number, "checkpoint": "checkpoint_1", "model_checksum": checksum}

@@ -8,11 +8,9 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 
-import psutil
 import pytest
-from real_commands import DEADLINE_S, assert_complete, digests, finish, manifest_lines, start, stop
+from real_commands import DEADLINE_S, assert_complete, digests, finish, kill_workers, manifest_lines, start, stop
 from small_generation import plan_of_command
 
 from crystalforge.generation.plan import GenerationPlan
@@ -111,16 +109,4 @@ def _kill_one(home: Home, moment: int, killed: list[int]) -> None:
     """Kill a worker of this process's Ray once so many shards are committed, if there is one then; note its id."""
     while len(manifest_lines(home)) < moment:
         time.sleep(0.01)
-    for process in _map_workers():
-        process.kill()
-        killed.append(process.pid)
-        break
-
-
-def _map_workers() -> Iterator[psutil.Process]:
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if "MapWorker" in " ".join(process.cmdline()):
-                yield process
-        except psutil.NoSuchProcess:
-            continue
+    killed.extend(kill_workers("MapWorker", most=1))

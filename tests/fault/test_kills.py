@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from mlflow.tracking import MlflowClient
-from real_commands import finish, start, stop, wait_until
+from real_commands import finish, kill_workers, start, stop, wait_until
 from small_training import small_forge_recipe, small_recipe, write_recipe
 from trained_here import train_group_here
 
@@ -123,11 +121,7 @@ def test_a_training_goes_on_after_its_worker_was_killed(
     def kill_worker_once(space_group_number: int, generator_steps: int, terms: dict[str, float]) -> None:
         if killed or generator_steps < 6:
             return
-        for process in psutil.Process().children(recursive=True):  # of this Ray alone, should another one run
-            with contextlib.suppress(psutil.NoSuchProcess):  # some end while we look
-                if "RayTrainWorker" in " ".join(process.cmdline()):
-                    process.kill()
-                    killed.append(process.pid)
+        killed.extend(kill_workers("RayTrainWorker"))
 
     summary = train_all(home, find_dataset(home), RECIPES[recipe], space_groups=[164], progress=kill_worker_once)
     assert killed

@@ -13,7 +13,7 @@ from crystalforge.jobs.generation_plans import plan_generation
 from crystalforge.jobs.recipe_models import models_of_recipe
 from crystalforge.jobs.trained_models import find_models
 
-GROUPS = [141]
+GROUPS = [141, 227]
 
 pytestmark = pytest.mark.ray
 

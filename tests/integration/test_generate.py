@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import shutil
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
+from real_commands import kill_workers
 
 from crystalforge.catalog.query import open_catalog
 from crystalforge.catalog.shards import ShardManifest
@@ -112,13 +111,8 @@ def test_killed_workers_do_not_change_the_bytes(
     killed: list[int] = []
 
     def kill_workers_once(*_: int) -> None:
-        if killed:
-            return
-        for process in psutil.Process().children(recursive=True):  # of this Ray alone, should another one run
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "MapWorker" in " ".join(process.cmdline()):
-                    process.kill()
-                    killed.append(process.pid)
+        if not killed:
+            killed.extend(kill_workers("MapWorker"))
 
     summary = generate(trained_home, plan, progress=kill_workers_once)
     assert killed

@@ -30,9 +30,13 @@ def shared_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shared"
     folder.mkdir()
     monkeypatch.setenv("CRYSTALFORGE_LOCAL_STATE", str(tmp_path / "state"))
+    _say_on_nfs(folder, monkeypatch)
+    return folder
+
+
+def _say_on_nfs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = [SimpleNamespace(mountpoint=str(folder), fstype="nfs4"), SimpleNamespace(mountpoint="/", fstype="ext4")]
     monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
-    return folder
 
 
 def test_this_machine_has_its_temporary_folder_on_a_disk_of_its_own(tmp_path: Path) -> None:
@@ -61,8 +65,7 @@ def test_a_generation_is_compacted_on_a_disk_of_this_machine_alone(shared_folder
 def test_a_dry_compaction_is_refused_where_compaction_is(
     drawn_home: Home, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
-    mounts = [SimpleNamespace(mountpoint=str(drawn_home.path), fstype="nfs4")]
-    monkeypatch.setattr(psutil, "disk_partitions", lambda **_: mounts)
+    _say_on_nfs(drawn_home.path, monkeypatch)
     (folder,) = drawn_home.generations.iterdir()
     found = CliRunner().invoke(app, ["compact", folder.name, "--home", str(drawn_home.path), *options])
     assert found.exit_code == 1

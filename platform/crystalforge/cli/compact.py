@@ -48,11 +48,11 @@ def compact(
 
     where = Home.locate(home)
     folder = find_generation(where, generation).folder
-    require_compactable(folder)
     plan = plan_compaction(ShardManifest(folder).records(), rows)
     if dry_run:
         from crystalforge.cli.dry_runs import dry_compaction
 
+        require_compactable(folder)
         show_dry_run(dry_compaction(folder, plan, rows), as_json=as_json)
         return
     with progress("rows", sum(bundle.rows for bundle in plan.bundles)) as update:
